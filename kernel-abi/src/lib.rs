@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod errno;
+
+pub use errno::Errno;

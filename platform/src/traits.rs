@@ -1,0 +1,149 @@
+//! The seam between the kernel and what runs guest code.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::task::{Context, Poll};
+
+use abi::Errno;
+use kcore::addr::{GuestAddr, GuestRange};
+use kcore::frame::FileOffset;
+
+use crate::{FpuState, UserRegs};
+
+/// What a backend can and cannot do, asked once at start.
+#[derive(Clone, Debug)]
+pub struct PlatformCaps {
+    /// The backend's name, as `--platform` takes it.
+    pub name: &'static str,
+    /// First address that a guest mapping may use.
+    pub min_address: GuestAddr,
+    /// First address past the ones that a guest mapping may use.
+    pub max_address: GuestAddr,
+    /// Whether [`Trap::Fault`] tells reads, writes and instruction fetches apart; if not, `access` is [`Access::Unknown`].
+    pub precise_faults: bool,
+    /// Size in bytes of the `XSAVE` area in [`FpuState`].
+    pub xsave_size: usize,
+    /// The `XCR0` feature mask of the state in [`FpuState`].
+    pub xfeatures: u64,
+}
+
+/// Makes address spaces and threads that run guest code.
+pub trait Platform: Send + Sync {
+    /// What this backend can do.
+    fn caps(&self) -> &PlatformCaps;
+    /// A new address space without any mapping.
+    ///
+    /// Errors: `EAGAIN` or `ENOMEM` when the host refuses another process.
+    fn new_space(&self) -> Result<Arc<dyn GuestSpace>, Errno>;
+    /// A new thread that will run in `space`, which must come from this platform.
+    fn new_thread(&self, space: &Arc<dyn GuestSpace>) -> Result<Box<dyn GuestThread>, Errno>;
+}
+
+/// One change of an address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapOp {
+    /// Map `range` to the memory file at `offset`, replacing what was there. The mapping is shared with the file.
+    Map {
+        /// Page-aligned guest addresses.
+        range: GuestRange,
+        /// Page-aligned offset in the memory file.
+        offset: FileOffset,
+        /// Allowed accesses.
+        access: Access,
+        /// Whether the host should populate the pages at once (`MAP_POPULATE`) rather than on first touch.
+        populate: bool,
+    },
+    /// Remove whatever is mapped in `range`.
+    Unmap {
+        /// Page-aligned guest addresses.
+        range: GuestRange,
+    },
+    /// Change the access of what is mapped in `range`; pages that are not mapped stay so.
+    Protect {
+        /// Page-aligned guest addresses.
+        range: GuestRange,
+        /// Allowed accesses.
+        access: Access,
+    },
+}
+
+bitflags::bitflags! {
+    /// Kinds of memory access: what a mapping allows, or what a fault tried.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Access: u8 {
+        /// Loads.
+        const READ = 1;
+        /// Stores.
+        const WRITE = 2;
+        /// Instruction fetches.
+        const EXEC = 4;
+        /// In a fault: the backend cannot tell what was tried.
+        const UNKNOWN = 8;
+    }
+}
+
+/// An address space in which guest threads run.
+pub trait GuestSpace: Send + Sync + core::any::Any {
+    /// Carries out `ops` in order. When it returns, every thread of the space sees the result.
+    ///
+    /// Errors: `ENOMEM` if the host refuses a mapping (the space then has the operations before it).
+    fn apply(&self, ops: &[MapOp]) -> Result<(), Errno>;
+}
+
+/// A guest thread's place to run.
+pub trait GuestThread: Send {
+    /// Runs the guest with `regs` until it traps, and then leaves its registers in `regs`.
+    ///
+    /// `Pending` means that it runs elsewhere; `cx`'s waker is woken when it has trapped. While a call is pending the caller
+    /// must pass the same `regs` and must not change them. Floating-point state persists between calls and can be
+    /// looked at and changed through [`GuestThread::fpu`] while no call is pending.
+    ///
+    /// Errors: `ESRCH` when the thread was lost (its host process was killed).
+    fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut UserRegs) -> Poll<Result<Trap, Errno>>;
+    /// A handle that interrupts `poll_run` from any thread.
+    fn kicker(&self) -> Arc<dyn Kick>;
+    /// The floating-point state, fetched lazily; changes made through it are loaded before the guest next runs.
+    fn fpu(&mut self) -> &mut FpuState;
+    /// Moves this thread to another address space of the same platform (`execve`); registers and FPU state start afresh.
+    fn set_space(&mut self, space: &Arc<dyn GuestSpace>) -> Result<(), Errno>;
+}
+
+/// Interrupts a running guest thread.
+pub trait Kick: Send + Sync {
+    /// Makes `poll_run` return [`Trap::Kicked`]: the running call, or else the next one, once. A trap that happens at the
+    /// same time may be reported first.
+    fn kick(&self);
+}
+
+/// Why a guest thread stopped running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trap {
+    /// It executed `syscall`: number in `orig_rax`, arguments in the registers, `rip` after the instruction.
+    Syscall,
+    /// It touched memory that its stub does not map so. A real error only if the kernel's own map says so.
+    Fault {
+        /// The address.
+        at: GuestAddr,
+        /// What it tried.
+        access: Access,
+    },
+    /// Another processor exception.
+    Exception(ExceptionInfo),
+    /// [`Kick::kick`] was called.
+    Kicked,
+}
+
+/// A processor exception other than a page fault, as the signal that Linux raises for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExceptionInfo {
+    /// Signal number: `SIGILL`, `SIGTRAP`, `SIGFPE`, `SIGBUS`, or `SIGSEGV` for a general protection fault.
+    pub signal: i32,
+    /// The signal's `si_code`.
+    pub code: i32,
+    /// The signal's `si_addr`.
+    pub addr: u64,
+    /// The processor's trap number where known (`REG_TRAPNO`).
+    pub trapno: u64,
+    /// The processor's error code where known (`REG_ERR`).
+    pub error: u64,
+}

@@ -1,0 +1,2 @@
+//! Picket's sandbox.
+fn main() {}
