@@ -1,0 +1,185 @@
+//! The pages of one file in memory: the content of a tmpfs file, or the cache of a file that lives elsewhere.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+
+use abi::Errno;
+
+use crate::addr::PAGE_SIZE;
+use crate::frame::{FileOffset, Frame, FrameStore};
+use crate::mappable::MappingObserver;
+use crate::sync::{LockClass, Mutex};
+
+/// The lock class of every file's pages.
+pub static FILE_PAGES: LockClass = LockClass::new("file pages", 600);
+
+/// Pages by index, and who maps them. Knows nothing of a file's size: its owner does.
+pub struct FilePages {
+    store: Arc<dyn FrameStore>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    pages: BTreeMap<u64, Frame>,
+    observers: Vec<Weak<dyn MappingObserver>>,
+    /// Frames allocated ahead, contiguous, so that sequential files can be mapped in one piece.
+    ahead: Vec<Frame>,
+    ahead_for: u64,
+}
+
+/// Pages allocated at once when a file grows sequentially.
+const RUN: u64 = 16;
+
+impl FilePages {
+    /// No pages yet, in `store`.
+    pub fn new(store: Arc<dyn FrameStore>) -> FilePages {
+        let inner = Inner { pages: BTreeMap::new(), observers: Vec::new(), ahead: Vec::new(), ahead_for: 0 };
+        FilePages { store, inner: Mutex::new(&FILE_PAGES, inner) }
+    }
+    /// The memory file that holds the pages.
+    pub fn store(&self) -> &Arc<dyn FrameStore> {
+        &self.store
+    }
+    /// The page with this index, if present.
+    pub fn get(&self, index: u64) -> Option<Frame> {
+        self.inner.lock().pages.get(&index).cloned()
+    }
+    /// The page with this index; a missing one is added, zeroed. The flag says that it was added.
+    ///
+    /// Errors: `ENOMEM`.
+    pub fn get_or_zero(&self, index: u64) -> Result<(Frame, bool), Errno> {
+        let mut inner = self.inner.lock();
+        if let Some(f) = inner.pages.get(&index) {
+            return Ok((f.clone(), false));
+        }
+        let frame = inner.take_frame(&self.store, index)?;
+        inner.pages.insert(index, frame.clone());
+        Ok((frame, true))
+    }
+    /// The page with this index; a missing one is made by `fill`, which runs without the lock. If two race, the first one stays.
+    ///
+    /// Errors: `ENOMEM`, or what `fill` says.
+    pub fn get_or_fill(&self, index: u64, fill: impl FnOnce(&Frame) -> Result<(), Errno>) -> Result<Frame, Errno> {
+        let frame = {
+            let mut inner = self.inner.lock();
+            if let Some(f) = inner.pages.get(&index) {
+                return Ok(f.clone());
+            }
+            inner.take_frame(&self.store, index)?
+        };
+        fill(&frame)?;
+        Ok(self.inner.lock().pages.entry(index).or_insert(frame).clone())
+    }
+    /// Puts `frame` at this index, in place of what was there.
+    pub fn insert(&self, index: u64, frame: Frame) {
+        self.inner.lock().pages.insert(index, frame);
+    }
+    /// Indexes of the pages present in `from..to`.
+    pub fn present(&self, from: u64, to: u64) -> Vec<u64> {
+        if from >= to {
+            return Vec::new();
+        }
+        self.inner.lock().pages.range(from..to).map(|(i, _)| *i).collect()
+    }
+    /// The first index at or after `from` that is present.
+    pub fn next_present(&self, from: u64) -> Option<u64> {
+        self.inner.lock().pages.range(from..).next().map(|(i, _)| *i)
+    }
+    /// Number of pages present.
+    pub fn len(&self) -> u64 {
+        self.inner.lock().pages.len() as u64
+    }
+    /// Whether no page is present.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Registers an address space that maps these pages.
+    pub fn observe(&self, observer: &Arc<dyn MappingObserver>) {
+        let mut inner = self.inner.lock();
+        let new = Arc::downgrade(observer);
+        inner.observers.retain(|o| o.strong_count() > 0 && !o.ptr_eq(&new));
+        inner.observers.push(new);
+    }
+    /// Removes bytes `start..end`: whole pages go, partial ones are zeroed there, and everyone who maps them is told (with `object`
+    /// as the identity). Call it without locks of rank 500 and above. Returns the number of pages removed.
+    pub fn remove(&self, object: usize, start: u64, end: u64) -> u64 {
+        let first_whole = start.div_ceil(PAGE_SIZE);
+        let end_whole = end / PAGE_SIZE;
+        let mut removed = Vec::new();
+        let observers: Vec<_>;
+        {
+            let mut inner = self.inner.lock();
+            if first_whole > end_whole {
+                // Within one page.
+                inner.zero_part(start / PAGE_SIZE, start % PAGE_SIZE, end % PAGE_SIZE);
+            } else {
+                if start % PAGE_SIZE != 0 {
+                    inner.zero_part(start / PAGE_SIZE, start % PAGE_SIZE, PAGE_SIZE);
+                }
+                if end % PAGE_SIZE != 0 {
+                    inner.zero_part(end_whole, 0, end % PAGE_SIZE);
+                }
+                let mut tail = inner.pages.split_off(&first_whole);
+                let mut keep = tail.split_off(&end_whole);
+                inner.pages.append(&mut keep);
+                removed.extend(tail.into_values());
+            }
+            inner.ahead.clear();
+            observers = inner.observers.iter().filter_map(Weak::upgrade).collect();
+        }
+        if first_whole < end_whole {
+            let end_byte = end_whole.saturating_mul(PAGE_SIZE);
+            for o in observers {
+                o.invalidate(object, first_whole * PAGE_SIZE, end_byte);
+            }
+        }
+        removed.len() as u64
+    }
+    /// Reads present pages' bytes into `dst` from byte `offset`; missing pages read as zero.
+    pub fn read(&self, offset: u64, dst: &mut [u8]) {
+        let mut done = 0;
+        while done < dst.len() {
+            let pos = offset + done as u64;
+            let (index, within) = (pos / PAGE_SIZE, (pos % PAGE_SIZE) as usize);
+            let n = (PAGE_SIZE as usize - within).min(dst.len() - done);
+            match self.get(index) {
+                Some(f) => f.read(within, &mut dst[done..done + n]),
+                None => dst[done..done + n].fill(0),
+            }
+            done += n;
+        }
+    }
+}
+
+impl Inner {
+    fn take_frame(&mut self, store: &Arc<dyn FrameStore>, index: u64) -> Result<Frame, Errno> {
+        if self.ahead_for == index
+            && let Some(f) = self.ahead.pop()
+        {
+            self.ahead_for += 1;
+            return Ok(f);
+        }
+        let sequential = index == 0 || self.pages.contains_key(&(index - 1));
+        if sequential
+            && index >= RUN
+            && let Ok(at) = store.alloc(RUN)
+        {
+            self.ahead = (1..RUN)
+                .rev()
+                .map(|i| Frame::from_owned(store, FileOffset(at.0 + i * PAGE_SIZE)))
+                .collect();
+            self.ahead_for = index + 1;
+            return Ok(Frame::from_owned(store, at));
+        }
+        Frame::alloc(store)
+    }
+
+    fn zero_part(&mut self, index: u64, from: u64, to: u64) {
+        if let Some(f) = self.pages.get(&index)
+            && from < to
+        {
+            f.zero(from as usize, (to - from) as usize);
+        }
+    }
+}
