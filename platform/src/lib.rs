@@ -3,7 +3,13 @@
 
 extern crate alloc;
 
+#[cfg(feature = "host")]
+pub mod host;
+#[cfg(feature = "ptrace")]
+pub mod ptrace;
 mod regs;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod traits;
 
 pub use regs::{FpuState, UserRegs};

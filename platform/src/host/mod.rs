@@ -1,0 +1,20 @@
+//! The services of the host that a kernel needs: memory, clocks, randomness, sleeping.
+
+mod clock;
+mod entropy;
+mod info;
+mod memory;
+mod park;
+
+pub use clock::HostClock;
+pub use entropy::HostEntropy;
+pub use info::{HostInfo, host_info};
+pub use memory::HostMemory;
+pub use park::{FutexParker, install_parker};
+
+use abi::Errno;
+
+/// The calling thread's `errno`.
+pub(crate) fn last_errno() -> Errno {
+    std::io::Error::last_os_error().raw_os_error().and_then(Errno::from_raw).unwrap_or(Errno::EIO)
+}
