@@ -1,0 +1,265 @@
+//! Inodes and file systems: what a file system implements.
+
+use alloc::string::String;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::any::Any;
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use kcore::cred::Credentials;
+use kcore::id::{Gid, Uid};
+use kcore::io::IoResult;
+use kcore::sync::{LockClass, Mutex};
+
+use crate::Errno;
+use crate::attr::{AttrChange, FileKind, InodeAttr, StatFs};
+use crate::file::{FileOps, OpenFile};
+use crate::path::Path;
+
+static WATCHERS: LockClass = LockClass::new("inode watchers", 346);
+
+/// One name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The name.
+    pub name: Vec<u8>,
+    /// Inode number.
+    pub ino: u64,
+    /// Type.
+    pub kind: FileKind,
+}
+
+/// What a new inode starts with. The VFS has applied the umask and set-group-id rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewInode {
+    /// Type and permissions.
+    pub mode: u32,
+    /// Owner.
+    pub uid: Uid,
+    /// Group.
+    pub gid: Gid,
+    /// Device number of a device node.
+    pub rdev: u64,
+}
+
+/// Where a magic link leads, without a path walk.
+#[derive(Clone)]
+pub enum MagicLink {
+    /// To this place (`/proc/PID/cwd`).
+    Path(Path),
+    /// To this open file (`/proc/PID/fd/N`): opening it opens its inode again.
+    File(Arc<OpenFile>),
+}
+
+/// Told of what happens to an inode: `inotify(7)`.
+pub trait InodeWatcher: Send + Sync {
+    /// `mask` of `IN_*` bits happened; `name` is set when it happened to a child of a directory. Called without locks above 350.
+    fn event(&self, mask: u32, cookie: u32, name: Option<&[u8]>);
+}
+
+/// What the VFS keeps for every inode.
+pub struct InodeCommon {
+    watchers: Mutex<Vec<Weak<dyn InodeWatcher>>>,
+    watched: AtomicBool,
+    locks: crate::locks::FileLocks,
+    /// Positive: open for writing so often. Negative: so many executions forbid it.
+    writers: AtomicI32,
+}
+
+impl Default for InodeCommon {
+    fn default() -> Self {
+        InodeCommon {
+            watchers: Mutex::new(&WATCHERS, Vec::new()),
+            watched: AtomicBool::new(false),
+            locks: crate::locks::FileLocks::default(),
+            writers: AtomicI32::new(0),
+        }
+    }
+}
+
+impl InodeCommon {
+    /// Adds a watcher; it is kept weakly.
+    pub fn watch(&self, watcher: &Arc<dyn InodeWatcher>) {
+        let mut w = self.watchers.lock();
+        let new = Arc::downgrade(watcher);
+        w.retain(|o| o.strong_count() > 0 && !o.ptr_eq(&new));
+        w.push(new);
+        self.watched.store(true, Ordering::Release);
+    }
+    /// Removes a watcher.
+    pub fn unwatch(&self, watcher: &Arc<dyn InodeWatcher>) {
+        let gone = Arc::downgrade(watcher);
+        let mut w = self.watchers.lock();
+        w.retain(|o| o.strong_count() > 0 && !o.ptr_eq(&gone));
+        self.watched.store(!w.is_empty(), Ordering::Release);
+    }
+    /// Whether anybody watches.
+    pub fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Acquire)
+    }
+    /// Tells all watchers.
+    pub fn notify(&self, mask: u32, cookie: u32, name: Option<&[u8]>) {
+        if !self.watched.load(Ordering::Acquire) {
+            return;
+        }
+        let all: Vec<_> = self.watchers.lock().iter().filter_map(Weak::upgrade).collect();
+        for w in all {
+            w.event(mask, cookie, name);
+        }
+    }
+    /// Advisory locks on the file.
+    pub fn locks(&self) -> &crate::locks::FileLocks {
+        &self.locks
+    }
+    /// Counts an open for writing. Errors: `ETXTBSY` while it is executed.
+    pub fn get_write(&self) -> Result<(), Errno> {
+        let add = |n: i32| (n >= 0).then(|| n + 1);
+        self.writers.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).map_or(Err(Errno::ETXTBSY), |_| Ok(()))
+    }
+    /// Ends what `get_write` began.
+    pub fn put_write(&self) {
+        self.writers.fetch_sub(1, Ordering::AcqRel);
+    }
+    /// Forbids opening for writing, for execution. Errors: `ETXTBSY` while it is open for writing.
+    pub fn deny_write(&self) -> Result<(), Errno> {
+        let sub = |n: i32| (n <= 0).then(|| n - 1);
+        self.writers.fetch_update(Ordering::AcqRel, Ordering::Acquire, sub).map_or(Err(Errno::ETXTBSY), |_| Ok(()))
+    }
+    /// Ends what `deny_write` began.
+    pub fn allow_write(&self) {
+        self.writers.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// A file, as its file system sees it. Callers have checked permissions; names are not empty, not `.` or `..`, without `/`.
+///
+/// The VFS serialises changes of one directory's names against each other and against lookups.
+#[allow(unused_variables, reason = "defaults name their parameters for the documentation")]
+pub trait Inode: Send + Sync + Any {
+    /// State of the VFS about this inode.
+    fn common(&self) -> &InodeCommon;
+    /// Attributes now. Errors: `EIO`, `ESTALE`, or what a remote host says.
+    fn attr(&self) -> Result<InodeAttr, Errno>;
+    /// Type, which never changes. Override it where `attr` is dear.
+    fn kind(&self) -> FileKind {
+        self.attr().map_or(FileKind::Regular, |a| a.kind())
+    }
+    /// Changes attributes. Errors: `EPERM` if the file system has none to change, `EROFS`, `EFBIG`, `ENOSPC`.
+    fn set_attr(&self, change: &AttrChange) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+    /// Whether `cred` may access it with `mask` (4 read, 2 write, 1 execute or search). Errors: `EACCES`.
+    fn permission(&self, cred: &Credentials, mask: u32) -> Result<(), Errno> {
+        crate::perm::check(&self.attr()?, cred, mask)
+    }
+
+    /// The child `name`. Errors: `ENOENT`, `ENOTDIR`.
+    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+        Err(Errno::ENOTDIR)
+    }
+    /// All children, without `.` and `..`. Errors: `ENOTDIR`.
+    fn list(&self) -> Result<Vec<DirEntry>, Errno> {
+        Err(Errno::ENOTDIR)
+    }
+    /// Whether a dentry found before for `name` (leading to this inode) in `parent` is still right. Default: always.
+    fn revalidate(&self, parent: &dyn Inode, name: &[u8]) -> bool {
+        true
+    }
+    /// Makes a regular file. Errors: `EEXIST`, `ENOSPC`, `EROFS`; `EPERM` if not supported.
+    fn create(&self, name: &[u8], new: &NewInode) -> Result<Arc<dyn Inode>, Errno> {
+        Err(Errno::EPERM)
+    }
+    /// Makes a directory. Errors: as `create`.
+    fn mkdir(&self, name: &[u8], new: &NewInode) -> Result<Arc<dyn Inode>, Errno> {
+        Err(Errno::EPERM)
+    }
+    /// Makes a device node, FIFO or socket. Errors: as `create`.
+    fn mknod(&self, name: &[u8], new: &NewInode) -> Result<Arc<dyn Inode>, Errno> {
+        Err(Errno::EPERM)
+    }
+    /// Makes a symbolic link. Errors: as `create`.
+    fn symlink(&self, name: &[u8], target: &[u8], new: &NewInode) -> Result<Arc<dyn Inode>, Errno> {
+        Err(Errno::EPERM)
+    }
+    /// Gives `target`, of the same file system, another name. Errors: as `create`, `EMLINK`.
+    fn link(&self, name: &[u8], target: &Arc<dyn Inode>) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+    /// Removes the name of something that is not a directory. Errors: `ENOENT`, `EISDIR`, `EROFS`.
+    fn unlink(&self, name: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+    /// Removes an empty directory. Errors: `ENOENT`, `ENOTDIR`, `ENOTEMPTY`, `EROFS`.
+    fn rmdir(&self, name: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+    /// Moves `name` to `new_name` in `new_dir` (same file system), with `RENAME_*` flags. Errors: `ENOENT`, `ENOTEMPTY`, `EISDIR`,
+    /// `ENOTDIR`, `EEXIST`, `EXDEV`, `EINVAL` for flags not supported.
+    fn rename(&self, name: &[u8], new_dir: &Arc<dyn Inode>, new_name: &[u8], flags: u32) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+    /// Makes a regular file without a name (`O_TMPFILE`). Errors: `ENOTSUP`.
+    fn tmpfile(&self, new: &NewInode) -> Result<Arc<dyn Inode>, Errno> {
+        Err(Errno::ENOTSUP)
+    }
+
+    /// The target of a symbolic link. Errors: `EINVAL` if it is none.
+    fn readlink(&self) -> Result<Vec<u8>, Errno> {
+        Err(Errno::EINVAL)
+    }
+    /// Where a magic link leads. `None` for all other files. Errors: `ENOENT`, `EACCES` (it leads nowhere now, or not for `cred`).
+    fn follow_magic(&self, cred: &Credentials) -> Option<Result<MagicLink, Errno>> {
+        None
+    }
+    /// Opens it; `path` is how it was reached, `flags` the `O_*` bits. Directories get a generic listing over [`Inode::list`].
+    /// FIFOs, sockets and devices never come here: they go to the [`SpecialOpener`](crate::SpecialOpener).
+    ///
+    /// Errors: `ENXIO`, `EIO`, `EROFS`.
+    fn open(self: Arc<Self>, path: &Path, flags: u32) -> IoResult<Arc<dyn FileOps>>;
+
+    /// An extended attribute's value. Errors: `ENODATA`, `ENOTSUP`.
+    fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
+        Err(Errno::ENOTSUP)
+    }
+    /// Sets an extended attribute, with `XATTR_*` flags. Errors: `EEXIST`, `ENODATA`, `ENOSPC`, `ENOTSUP`.
+    fn set_xattr(&self, name: &[u8], value: &[u8], flags: u32) -> Result<(), Errno> {
+        Err(Errno::ENOTSUP)
+    }
+    /// Names of extended attributes.
+    fn list_xattr(&self) -> Result<Vec<Vec<u8>>, Errno> {
+        Ok(Vec::new())
+    }
+    /// Removes an extended attribute. Errors: `ENODATA`, `ENOTSUP`.
+    fn remove_xattr(&self, name: &[u8]) -> Result<(), Errno> {
+        Err(Errno::ENOTSUP)
+    }
+}
+
+/// A mounted file system.
+pub trait FileSystem: Send + Sync + Any {
+    /// The root directory: always the same inode.
+    fn root(&self) -> Arc<dyn Inode>;
+    /// Type name, such as `tmpfs`.
+    fn name(&self) -> &str;
+    /// Device number that its files report.
+    fn dev(&self) -> u64;
+    /// What `statfs(2)` tells.
+    fn statfs(&self) -> Result<StatFs, Errno>;
+    /// Options shown in `/proc/PID/mountinfo`, such as `size=64k`.
+    fn options(&self) -> String {
+        String::new()
+    }
+    /// Whether nothing in it can change (`MS_RDONLY` of the file system).
+    fn is_read_only(&self) -> bool {
+        false
+    }
+    /// Changes options at remount. Errors: `EINVAL`.
+    fn remount(&self, options: &str) -> Result<(), Errno> {
+        let _ = options;
+        Ok(())
+    }
+    /// Writes everything back. Errors: `EIO`.
+    fn sync(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+}
