@@ -111,17 +111,21 @@ impl Dentry {
     }
     /// Puts a child that the file system has into the cache; one that is there already for the same inode stays.
     pub(crate) fn adopt(self: &Arc<Dentry>, sb: &Superblock, name: &[u8], inode: Arc<dyn Inode>) -> Arc<Dentry> {
+        // Dropping a dentry locks its parent, so the old one must outlive the guard.
+        let old;
         let new = {
             let mut s = self.state.lock();
-            let old = s.children.get(name).and_then(Weak::upgrade);
-            match old {
-                Some(d) if Arc::ptr_eq(&d.inode, &inode) => return d,
-                _ => {}
+            old = s.children.get(name).and_then(Weak::upgrade);
+            if let Some(d) = &old
+                && Arc::ptr_eq(&d.inode, &inode)
+            {
+                return d.clone();
             }
             let d = Dentry::make(inode, Some(self.clone()), name);
             s.children.insert(name.into(), Arc::downgrade(&d));
             d
         };
+        drop(old);
         sb.keep(&new);
         new
     }

@@ -180,6 +180,10 @@ pub trait FileOps: Send + Sync + Any {
     fn seals(&self, add: Option<u32>) -> Result<u32, Errno> {
         Err(Errno::EINVAL)
     }
+    /// Opens it again through `/proc/PID/fd`, for files without a path. Errors: `ENXIO` if that cannot be.
+    fn reopen(&self, f: &OpenFile, flags: u32) -> IoResult<Arc<dyn FileOps>> {
+        Err(Errno::ENXIO.into())
+    }
     /// Name shown in `/proc/PID/fd` for files without a path, such as `anon_inode:[eventfd]`.
     fn name(&self) -> String {
         String::from("anon_inode:[file]")

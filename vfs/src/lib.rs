@@ -6,17 +6,25 @@ extern crate alloc;
 
 pub mod attr;
 pub mod consts;
+pub mod context;
 pub mod dentry;
+pub mod dir;
+pub mod fdtable;
 pub mod file;
+pub mod fs;
 pub mod inode;
 pub mod locks;
 pub mod mount;
+pub mod ops;
 pub mod path;
 pub mod perm;
+pub mod walk;
 
 pub use abi::Errno;
 pub use attr::{AttrChange, FileKind, InodeAttr, StatFs, TimeChange, Timestamp, dev_major, dev_minor, make_dev};
+pub use context::{FsContext, FsView, OpCtx, SpecialOpener, Vfs};
 pub use dentry::{Dentry, Superblock};
+pub use fdtable::FdTable;
 pub use file::{DirSink, FileOps, IoctlContext, OpenFile, TtyCaller, Whence};
 pub use inode::{DirEntry, FileSystem, Inode, InodeCommon, InodeWatcher, MagicLink, NewInode};
 pub use mount::{Mount, MountIds, MountNamespace};

@@ -1,0 +1,132 @@
+//! What path operations start from: root, working directory, umask, mount namespace, credentials.
+
+use alloc::sync::Arc;
+
+use kcore::cred::Credentials;
+use kcore::host::Clock;
+use kcore::io::IoResult;
+use kcore::sync::{LockClass, Mutex};
+
+use crate::Errno;
+use crate::attr::InodeAttr;
+use crate::file::FileOps;
+use crate::inode::Inode;
+use crate::mount::MountNamespace;
+use crate::path::Path;
+
+static FS: LockClass = LockClass::new("fs context", 305);
+
+/// Opens what is no file of its file system: devices, FIFOs. Supplied by the composition.
+pub trait SpecialOpener: Send + Sync {
+    /// Opens `inode`, which `attr` says is a device, FIFO or socket, with `O_*` flags.
+    ///
+    /// Errors: `ENXIO` (no such device; a socket; a FIFO without readers), `EACCES`.
+    fn open(
+        &self,
+        inode: &Arc<dyn Inode>,
+        attr: &InodeAttr,
+        path: &Path,
+        flags: u32,
+        cred: &Credentials,
+    ) -> IoResult<Arc<dyn FileOps>>;
+}
+
+/// What all path operations of one kernel share.
+pub struct Vfs {
+    /// The clock that new files take their times from.
+    pub clock: Arc<dyn Clock>,
+    /// Who opens devices and FIFOs.
+    pub special: Arc<dyn SpecialOpener>,
+}
+
+/// A task's view of the tree, at one moment.
+#[derive(Clone)]
+pub struct FsView {
+    /// The mounts that it sees.
+    pub ns: Arc<MountNamespace>,
+    /// Its `/`.
+    pub root: Path,
+    /// Its working directory.
+    pub cwd: Path,
+    /// Permission bits that new files do not get.
+    pub umask: u32,
+}
+
+/// A task's view of the tree, shared by tasks that were cloned with `CLONE_FS`.
+pub struct FsContext(Mutex<FsView>);
+
+impl FsContext {
+    /// Starts at the root of `ns`.
+    pub fn new(ns: Arc<MountNamespace>) -> Arc<FsContext> {
+        let root = ns.root_path();
+        FsContext::from_view(FsView { ns, cwd: root.clone(), root, umask: 0o022 })
+    }
+    /// With this view.
+    pub fn from_view(view: FsView) -> Arc<FsContext> {
+        Arc::new(FsContext(Mutex::new(&FS, view)))
+    }
+    /// A copy, for `clone` without `CLONE_FS` and `unshare`.
+    pub fn fork(&self) -> Arc<FsContext> {
+        FsContext::from_view(self.view())
+    }
+    /// The view now.
+    pub fn view(&self) -> FsView {
+        self.0.lock().clone()
+    }
+    /// Sets the umask, and says what it was.
+    pub fn set_umask(&self, umask: u32) -> u32 {
+        core::mem::replace(&mut self.0.lock().umask, umask & 0o777)
+    }
+    /// The umask.
+    pub fn umask(&self) -> u32 {
+        self.0.lock().umask
+    }
+    /// Sets the working directory; the caller has checked it.
+    pub fn set_cwd(&self, cwd: Path) {
+        let old = core::mem::replace(&mut self.0.lock().cwd, cwd);
+        drop(old);
+    }
+    /// Sets the root; the caller has checked it.
+    pub fn set_root(&self, root: Path) {
+        let old = core::mem::replace(&mut self.0.lock().root, root);
+        drop(old);
+    }
+    /// Changes the whole view (`setns`, `unshare(CLONE_NEWNS)`).
+    pub fn update(&self, f: impl FnOnce(&mut FsView)) {
+        let mut new = self.view();
+        f(&mut new);
+        let old = core::mem::replace(&mut *self.0.lock(), new);
+        drop(old);
+    }
+}
+
+/// Who does a path operation and from where.
+#[derive(Clone)]
+pub struct OpCtx<'a> {
+    /// Shared services.
+    pub vfs: &'a Vfs,
+    /// The view of the tree.
+    pub view: &'a FsView,
+    /// Credentials for checks.
+    pub cred: &'a Credentials,
+    /// Where relative paths start instead of the working directory (`dirfd`).
+    pub at: Option<Path>,
+}
+
+impl<'a> OpCtx<'a> {
+    /// From the working directory.
+    pub fn new(vfs: &'a Vfs, view: &'a FsView, cred: &'a Credentials) -> OpCtx<'a> {
+        OpCtx { vfs, view, cred, at: None }
+    }
+    /// The same, but relative paths start at `path`.
+    pub fn at(&self, path: Path) -> OpCtx<'a> {
+        OpCtx { at: Some(path), ..self.clone() }
+    }
+    /// Where relative paths start.
+    pub fn start(&self) -> &Path {
+        self.at.as_ref().unwrap_or(&self.view.cwd)
+    }
+    pub(crate) fn may(&self, path: &Path, mask: u32) -> Result<(), Errno> {
+        path.inode().permission(self.cred, mask)
+    }
+}

@@ -1,0 +1,43 @@
+//! `link(2)`.
+
+use alloc::sync::Arc;
+
+use super::{may_change, parent};
+use crate::Errno;
+use crate::attr::FileKind;
+use crate::consts::*;
+use crate::context::OpCtx;
+use crate::path::Path;
+
+/// [`linkat(2)`](https://man7.org/linux/man-pages/man2/link.2.html): `to` starts at `to_ctx`. Errors: as there.
+pub fn link(ctx: &OpCtx<'_>, from: &[u8], follow: bool, to_ctx: &OpCtx<'_>, to: &[u8]) -> Result<(), Errno> {
+    let old = super::lookup(ctx, from, follow)?;
+    link_path(&old, to_ctx, to)
+}
+
+/// Gives the file at `old` another name (`AT_EMPTY_PATH`, or after [`lookup`](super::lookup)). Errors: as `link`.
+pub fn link_path(old: &Path, to_ctx: &OpCtx<'_>, to: &[u8]) -> Result<(), Errno> {
+    let (dir, name, slash) = parent(to_ctx, to, Errno::EEXIST)?;
+    {
+        let _w = dir.dentry.names.write();
+        let sb = dir.mount.superblock();
+        match dir.dentry.child_locked(sb, &name) {
+            Ok(_) => return Err(Errno::EEXIST),
+            Err(Errno::ENOENT) if slash => return Err(Errno::ENOENT),
+            Err(Errno::ENOENT) => {}
+            Err(e) => return Err(e),
+        }
+        if !Arc::ptr_eq(&old.mount, &dir.mount) {
+            return Err(Errno::EXDEV);
+        }
+        if old.inode().kind() == FileKind::Directory {
+            return Err(Errno::EPERM);
+        }
+        may_change(to_ctx, &dir)?;
+        dir.inode().link(&name, old.inode())?;
+        dir.dentry.adopt(sb, &name, old.inode().clone());
+    }
+    old.inode().common().notify(IN_ATTRIB, 0, None);
+    dir.inode().common().notify(IN_CREATE, 0, Some(&name));
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! `open(2)`.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use kcore::io::IoResult;
+
+use super::create::create_in;
+use super::{may_change, new_inode};
+use crate::Errno;
+use crate::attr::{AttrChange, FileKind};
+use crate::consts::*;
+use crate::context::OpCtx;
+use crate::dentry::Dentry;
+use crate::file::{FileOps, OpenFile};
+use crate::inode::Inode;
+use crate::mount::Mount;
+use crate::path::Path;
+use crate::perm::{MAY_READ, MAY_WRITE, check_owner};
+use crate::walk::{Last, Walk};
+
+/// How to open, `openat2(2)`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenHow {
+    /// `O_*` flags.
+    pub flags: u32,
+    /// Mode of a new file, before the umask.
+    pub mode: u32,
+    /// `RESOLVE_*` flags.
+    pub resolve: u64,
+}
+
+/// What an `O_PATH` descriptor does: nothing.
+struct PathOnly;
+
+impl FileOps for PathOnly {
+    fn name(&self) -> String {
+        String::from("path")
+    }
+}
+
+/// [`open(2)`](https://man7.org/linux/man-pages/man2/open.2.html). A FIFO may not be complete yet: see
+/// [`FileOps::open_complete`]. Errors: as there.
+pub fn open(ctx: &OpCtx<'_>, path: &[u8], how: &OpenHow) -> IoResult<Arc<OpenFile>> {
+    let mut flags = how.flags;
+    if flags & O_PATH != 0 {
+        flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    }
+    let mut w = Walk::new(ctx, path, how.resolve)?;
+    if flags & O_TMPFILE == O_TMPFILE {
+        if flags & O_ACCMODE == O_RDONLY || flags & O_CREAT != 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        w.finish(flags & O_NOFOLLOW == 0)?;
+        return tmpfile(ctx, w.here(), flags, how.mode);
+    }
+    if flags & O_CREAT != 0 {
+        if flags & O_DIRECTORY != 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        return open_create(ctx, w, flags, how.mode);
+    }
+    w.finish(flags & O_NOFOLLOW == 0)?;
+    match w.file() {
+        Some(f) if flags & O_PATH != 0 => Ok(f.clone()),
+        Some(f) => Ok(OpenFile::new(f.ops().reopen(f, flags)?, flags, None)),
+        None => open_path(ctx, w.here(), flags),
+    }
+}
+
+fn open_create(ctx: &OpCtx<'_>, mut w: Walk<'_>, flags: u32, mode: u32) -> IoResult<Arc<OpenFile>> {
+    loop {
+        let (name, slash) = match w.to_parent()? {
+            Last::Name { name, slash } => (name, slash),
+            last => {
+                if let Some(f) = w.file() {
+                    return Ok(OpenFile::new(f.ops().reopen(f, flags)?, flags, None));
+                }
+                if last == Last::DotDot {
+                    w.up()?;
+                }
+                if flags & O_EXCL != 0 {
+                    return Err(Errno::EEXIST.into());
+                }
+                // A magic link leads straight to its target, which need not be a directory.
+                return open_path(ctx, w.here(), flags);
+            }
+        };
+        match w.look(&name) {
+            Ok(_) if flags & O_EXCL != 0 => return Err(Errno::EEXIST.into()),
+            Ok(p) if p.inode().kind() == FileKind::Symlink => {
+                if flags & O_NOFOLLOW != 0 {
+                    return Err(Errno::ELOOP.into());
+                }
+                w.follow(&p)?;
+            }
+            Ok(p) => {
+                if slash {
+                    return Err(Errno::EISDIR.into());
+                }
+                return open_path(ctx, &p, flags);
+            }
+            Err(Errno::ENOENT) if slash => return Err(Errno::EISDIR.into()),
+            Err(Errno::ENOENT) => match create_in(ctx, w.here(), &name, mode) {
+                Ok(p) => return finish(ctx, &p, flags & !O_TRUNC),
+                // Somebody was faster.
+                Err(Errno::EEXIST) if flags & O_EXCL == 0 => return open_path(ctx, &w.look(&name)?, flags),
+                Err(e) => return Err(e.into()),
+            },
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+fn tmpfile(ctx: &OpCtx<'_>, dir: &Path, flags: u32, mode: u32) -> IoResult<Arc<OpenFile>> {
+    if dir.inode().kind() != FileKind::Directory {
+        return Err(Errno::ENOTDIR.into());
+    }
+    may_change(ctx, dir)?;
+    let new = new_inode(ctx, &dir.inode().attr()?, S_IFREG | mode & 0o7777, 0);
+    let inode = dir.inode().tmpfile(&new)?;
+    let name = alloc::format!("#{}", inode.attr()?.ino);
+    let dentry = Dentry::unlisted(inode, &dir.dentry, name.as_bytes());
+    finish(ctx, &Path { mount: dir.mount.clone(), dentry }, flags & !(O_TMPFILE | O_EXCL))
+}
+
+/// Opens an inode that no directory lists, such as a memfd's, under `name` on `mount`. Errors: the inode's.
+pub fn open_unlisted(mount: &Arc<Mount>, inode: Arc<dyn Inode>, name: &[u8], flags: u32) -> IoResult<Arc<OpenFile>> {
+    let dentry = Dentry::unlisted(inode.clone(), mount.root(), name);
+    let path = Path { mount: mount.clone(), dentry };
+    let ops = inode.open(&path, flags)?;
+    Ok(OpenFile::new(ops, flags, Some(path)))
+}
+
+/// Opens the file at a place, with all checks. Errors: as [`open`].
+pub fn open_path(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
+    let kind = path.inode().kind();
+    if flags & O_DIRECTORY != 0 && kind != FileKind::Directory {
+        return Err(Errno::ENOTDIR.into());
+    }
+    if flags & O_PATH != 0 {
+        return Ok(OpenFile::new(Arc::new(PathOnly), flags, Some(path.clone())));
+    }
+    let write = flags & O_ACCMODE != O_RDONLY;
+    match kind {
+        FileKind::Symlink => return Err(Errno::ELOOP.into()),
+        FileKind::Directory if write || flags & (O_CREAT | O_TRUNC) != 0 => return Err(Errno::EISDIR.into()),
+        FileKind::Char | FileKind::Block if path.mount.flags() & MS_NODEV != 0 => return Err(Errno::EACCES.into()),
+        _ => {}
+    }
+    let mut mask = match flags & O_ACCMODE {
+        O_RDONLY => MAY_READ,
+        O_WRONLY => MAY_WRITE,
+        _ => MAY_READ | MAY_WRITE,
+    };
+    if flags & O_TRUNC != 0 {
+        mask |= MAY_WRITE;
+    }
+    ctx.may(path, mask)?;
+    if mask & MAY_WRITE != 0 && kind == FileKind::Regular {
+        path.mount.check_writable()?;
+    }
+    if flags & O_NOATIME != 0 {
+        check_owner(&path.inode().attr()?, ctx.cred)?;
+    }
+    finish(ctx, path, flags)
+}
+
+fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
+    let inode = path.inode();
+    let kind = inode.kind();
+    if !matches!(kind, FileKind::Regular | FileKind::Directory) {
+        let ops = ctx.vfs.special.open(inode, &inode.attr()?, path, flags, ctx.cred)?;
+        path.notify(IN_OPEN);
+        return Ok(OpenFile::new(ops, flags, Some(path.clone())));
+    }
+    let write = kind == FileKind::Regular && flags & O_ACCMODE != O_RDONLY;
+    if write {
+        inode.common().get_write()?;
+    }
+    let opened = (|| {
+        if flags & O_TRUNC != 0 && kind == FileKind::Regular {
+            inode.set_attr(&AttrChange { size: Some(0), ..AttrChange::default() })?;
+        }
+        inode.clone().open(path, flags)
+    })();
+    match opened {
+        Ok(ops) => {
+            path.notify(IN_OPEN);
+            Ok(OpenFile::with_writer(ops, flags, Some(path.clone()), write))
+        }
+        Err(e) => {
+            if write {
+                inode.common().put_write();
+            }
+            Err(e)
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `rename(2)`.
+
+use alloc::sync::Arc;
+
+use super::{may_change, parent};
+use crate::Errno;
+use crate::attr::FileKind;
+use crate::consts::*;
+use crate::context::OpCtx;
+use crate::dentry::Dentry;
+use crate::path::Path;
+use crate::perm::{MAY_WRITE, check_sticky};
+use kcore::cred::Cap;
+
+/// [`renameat2(2)`](https://man7.org/linux/man-pages/man2/rename.2.html): `to` starts at `to_ctx`. Errors: as there.
+pub fn rename(ctx: &OpCtx<'_>, from: &[u8], to_ctx: &OpCtx<'_>, to: &[u8], flags: u32) -> Result<(), Errno> {
+    let exchange = flags & RENAME_EXCHANGE != 0;
+    if flags & !(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT) != 0
+        || exchange && flags & (RENAME_NOREPLACE | RENAME_WHITEOUT) != 0
+    {
+        return Err(Errno::EINVAL);
+    }
+    if flags & RENAME_WHITEOUT != 0 && !ctx.cred.has_cap(Cap::Mknod) {
+        return Err(Errno::EPERM);
+    }
+    let (old_dir, old_name, old_slash) = parent(ctx, from, Errno::EBUSY)?;
+    let special = if flags & RENAME_NOREPLACE != 0 { Errno::EEXIST } else { Errno::EBUSY };
+    let (new_dir, new_name, new_slash) = parent(to_ctx, to, special)?;
+    if !Arc::ptr_eq(&old_dir.mount, &new_dir.mount) {
+        return Err(Errno::EXDEV);
+    }
+    let sb = old_dir.mount.superblock();
+    let same_dir = Arc::ptr_eq(&old_dir.dentry, &new_dir.dentry);
+    let (moved, replaced) = {
+        let _tree = (!same_dir).then(|| sb.rename.lock());
+        // Both directories, in order of address.
+        let old_first = Arc::as_ptr(&old_dir.dentry) <= Arc::as_ptr(&new_dir.dentry);
+        let (first, second) = if old_first { (&old_dir, &new_dir) } else { (&new_dir, &old_dir) };
+        let _first = first.dentry.names.write();
+        let _second = (!same_dir).then(|| second.dentry.names.write());
+
+        let old = old_dir.dentry.child_locked(sb, &old_name)?;
+        let new = match new_dir.dentry.child_locked(sb, &new_name) {
+            Ok(_) if flags & RENAME_NOREPLACE != 0 => return Err(Errno::EEXIST),
+            Ok(d) => Some(d),
+            Err(Errno::ENOENT) if exchange => return Err(Errno::ENOENT),
+            Err(Errno::ENOENT) => None,
+            Err(e) => return Err(e),
+        };
+        let is_dir = |d: &Arc<Dentry>| d.inode().kind() == FileKind::Directory;
+        if !is_dir(&old) && (old_slash || !exchange && new_slash) {
+            return Err(Errno::ENOTDIR);
+        }
+        if !same_dir && old.is_ancestor_of(&new_dir.dentry) {
+            return Err(Errno::EINVAL);
+        }
+        if let Some(n) = &new
+            && !same_dir
+            && n.is_ancestor_of(&old_dir.dentry)
+        {
+            return Err(if exchange { Errno::EINVAL } else { Errno::ENOTEMPTY });
+        }
+        if new.as_ref().is_some_and(|n| Arc::ptr_eq(n.inode(), old.inode())) {
+            return Ok(());
+        }
+        may_change(ctx, &old_dir)?;
+        may_change(to_ctx, &new_dir)?;
+        let old_attr = old.inode().attr()?;
+        check_sticky(&old_dir.inode().attr()?, &old_attr, ctx.cred)?;
+        if is_dir(&old) && !same_dir {
+            old.inode().permission(ctx.cred, MAY_WRITE)?;
+        }
+        let busy = |d: &Arc<Dentry>| {
+            ctx.view.ns.is_mount_point(&Path { mount: old_dir.mount.clone(), dentry: d.clone() })
+        };
+        if let Some(n) = &new {
+            check_sticky(&new_dir.inode().attr()?, &n.inode().attr()?, ctx.cred)?;
+            match (is_dir(&old), is_dir(n)) {
+                _ if exchange => {}
+                (true, false) => return Err(Errno::ENOTDIR),
+                (false, true) => return Err(Errno::EISDIR),
+                _ => {}
+            }
+            if busy(n) {
+                return Err(Errno::EBUSY);
+            }
+        }
+        if busy(&old) {
+            return Err(Errno::EBUSY);
+        }
+        old_dir.inode().rename(&old_name, new_dir.inode(), &new_name, flags)?;
+        match &new {
+            Some(n) if exchange => {
+                // Take the other one out of the way first, so that neither overwrites the other's entry.
+                Dentry::move_child(&old, &old_dir.dentry, &new_dir.dentry, &new_name);
+                Dentry::move_child(n, &new_dir.dentry, &old_dir.dentry, &old_name);
+            }
+            Some(n) => {
+                new_dir.dentry.forget(n);
+                Dentry::move_child(&old, &old_dir.dentry, &new_dir.dentry, &new_name);
+            }
+            None => Dentry::move_child(&old, &old_dir.dentry, &new_dir.dentry, &new_name),
+        }
+        (old, new.filter(|_| !exchange))
+    };
+    if let Some(r) = &replaced {
+        sb.unkeep(r);
+        let gone = r.inode().attr().is_ok_and(|a| a.nlink == 0) || r.inode().kind() == FileKind::Directory;
+        r.inode().common().notify(if gone { IN_DELETE_SELF } else { IN_ATTRIB }, 0, None);
+    }
+    let is_dir = if moved.inode().kind() == FileKind::Directory { IN_ISDIR } else { 0 };
+    let cookie = Arc::as_ptr(&moved).addr() as u32 >> 4 | 1;
+    old_dir.inode().common().notify(IN_MOVED_FROM | is_dir, cookie, Some(&old_name));
+    new_dir.inode().common().notify(IN_MOVED_TO | is_dir, cookie, Some(&new_name));
+    moved.inode().common().notify(IN_MOVE_SELF | is_dir, 0, None);
+    Ok(())
+}

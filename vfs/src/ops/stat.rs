@@ -1,0 +1,49 @@
+//! `stat(2)`, `readlink(2)`, `statfs(2)`, and the plain lookup.
+
+use alloc::vec::Vec;
+
+use crate::Errno;
+use crate::attr::{FileKind, InodeAttr, StatFs};
+use crate::context::OpCtx;
+use crate::path::Path;
+use crate::walk::Walk;
+
+/// The place that `path` names; an empty path is `ENOENT`. Errors: those of `path_resolution(7)`.
+pub fn lookup(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<Path, Errno> {
+    let mut w = Walk::new(ctx, path, 0)?;
+    w.finish(follow)?;
+    if w.file().is_some() {
+        return Err(Errno::ENXIO);
+    }
+    Ok(w.here().clone())
+}
+
+/// [`stat(2)`](https://man7.org/linux/man-pages/man2/stat.2.html), `lstat` without `follow`. Errors: as there.
+pub fn stat(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<InodeAttr, Errno> {
+    let mut w = Walk::new(ctx, path, 0)?;
+    w.finish(follow)?;
+    match w.file() {
+        Some(f) => f.stat(),
+        None => w.here().inode().attr(),
+    }
+}
+
+/// [`readlink(2)`](https://man7.org/linux/man-pages/man2/readlink.2.html). Errors: as there.
+///
+/// An empty path reads the link at `ctx.at`, as `readlinkat` does. Magic links: the inode's `readlink` says.
+pub fn readlink(ctx: &OpCtx<'_>, path: &[u8]) -> Result<Vec<u8>, Errno> {
+    let p = match &ctx.at {
+        Some(at) if path.is_empty() => at.clone(),
+        _ => lookup(ctx, path, false)?,
+    };
+    match p.inode().kind() {
+        FileKind::Symlink => p.inode().readlink(),
+        _ if path.is_empty() => Err(Errno::ENOENT),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// [`statfs(2)`](https://man7.org/linux/man-pages/man2/statfs.2.html). Errors: as there.
+pub fn statfs(ctx: &OpCtx<'_>, path: &[u8]) -> Result<StatFs, Errno> {
+    lookup(ctx, path, true)?.mount.fs().statfs()
+}
