@@ -1,1 +1,3 @@
 //! File systems, one folder each.
+
+pub mod tmpfs;

@@ -1,0 +1,318 @@
+//! Content of regular files in a tmpfs.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+use kcore::addr::PAGE_SIZE;
+use kcore::frame::{Frame, FrameStore};
+use kcore::io::{IoResult, IoSink, IoSource};
+use kcore::mappable::{Mappable, MappableInfo, MappingObserver};
+use kcore::pages::FilePages;
+use kcore::sync::{LockClass, RwLock};
+
+use super::TmpInode;
+use crate::Errno;
+use crate::consts::*;
+use crate::file::{FileOps, OpenFile, Whence, seek_in};
+use crate::inode::Inode;
+
+static CONTENT: LockClass = LockClass::new("tmpfs content", 330);
+
+/// Bytes of a regular file. The size is atomic, because faults must see it without a lock of rank below 500.
+pub(super) struct Content {
+    pub(super) pages: FilePages,
+    size: AtomicU64,
+    pub(super) seals: AtomicU32,
+    writable_maps: AtomicI32,
+    /// Readers share it; whoever writes or changes the size has it alone.
+    rw: RwLock<()>,
+}
+
+impl Content {
+    pub(super) fn new(store: Arc<dyn FrameStore>) -> Content {
+        Content {
+            pages: FilePages::new(store),
+            size: AtomicU64::new(0),
+            seals: AtomicU32::new(F_SEAL_SEAL),
+            writable_maps: AtomicI32::new(0),
+            rw: RwLock::new(&CONTENT, ()),
+        }
+    }
+    pub(super) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+    fn sealed(&self, mask: u32) -> Result<(), Errno> {
+        if self.seals.load(Ordering::Acquire) & mask != 0 { Err(Errno::EPERM) } else { Ok(()) }
+    }
+}
+
+impl TmpInode {
+    fn identity(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+    fn page_at(&self, c: &Content, index: u64) -> Result<Frame, Errno> {
+        if let Some(f) = c.pages.get(index) {
+            return Ok(f);
+        }
+        self.shared().charge(1)?;
+        let got = c.pages.get_or_zero(index);
+        if !matches!(got, Ok((_, true))) {
+            self.shared().uncharge(1);
+        }
+        got.map(|(f, _)| f)
+    }
+    fn drop_range(&self, c: &Content, from: u64, to: u64) {
+        let n = c.pages.remove(self.identity(), from, to);
+        self.shared().uncharge(n);
+    }
+    /// Sets the length. Errors: `EFBIG`, `EPERM` if sealed, `EINVAL` if it is no regular file.
+    pub(super) fn set_size(&self, size: u64) -> Result<(), Errno> {
+        let c = self.content()?;
+        if size > MAX_FILE_SIZE {
+            return Err(Errno::EFBIG);
+        }
+        {
+            let _w = c.rw.write();
+            let old = c.size();
+            if size < old {
+                c.sealed(F_SEAL_SHRINK)?;
+            } else if size > old {
+                c.sealed(F_SEAL_GROW)?;
+            }
+            c.size.store(size, Ordering::Release);
+            if size < old {
+                self.drop_range(c, size, old.next_multiple_of(PAGE_SIZE));
+            }
+        }
+        self.touch_modified(true);
+        Ok(())
+    }
+    fn write_locked(&self, c: &Content, at: u64, src: &mut dyn IoSource) -> Result<usize, Errno> {
+        c.sealed(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)?;
+        if at >= MAX_FILE_SIZE && src.remaining() > 0 {
+            return Err(Errno::EFBIG);
+        }
+        let mut len = (src.remaining() as u64).min(MAX_FILE_SIZE - at);
+        if at + len > c.size() && c.sealed(F_SEAL_GROW).is_err() {
+            len = c.size().saturating_sub(at);
+            if len == 0 {
+                return Err(Errno::EPERM);
+            }
+        }
+        let mut done = 0u64;
+        while done < len {
+            let pos = at + done;
+            let within = (pos % PAGE_SIZE) as usize;
+            let n = (len - done).min(PAGE_SIZE - within as u64) as usize;
+            let step = self.page_at(c, pos / PAGE_SIZE).and_then(|f| {
+                src.read_frames(&**c.pages.store(), f.byte(within, n), n)
+            });
+            match step {
+                Ok(k) => {
+                    done += k as u64;
+                    c.size.fetch_max(at + done, Ordering::AcqRel);
+                    if k < n {
+                        break;
+                    }
+                }
+                Err(_) if done > 0 => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done as usize)
+    }
+    fn read_at(&self, c: &Content, at: u64, dst: &mut dyn IoSink) -> Result<usize, Errno> {
+        let len = c.size().saturating_sub(at).min(dst.remaining() as u64);
+        let mut done = 0u64;
+        while done < len {
+            let pos = at + done;
+            let within = (pos % PAGE_SIZE) as usize;
+            let n = (len - done).min(PAGE_SIZE - within as u64) as usize;
+            let step = match c.pages.get(pos / PAGE_SIZE) {
+                Some(f) => dst.write_frames(&**c.pages.store(), f.byte(within, n), n),
+                None => dst.write_zeros(n),
+            };
+            match step {
+                Ok(k) => {
+                    done += k as u64;
+                    if k < n {
+                        break;
+                    }
+                }
+                Err(_) if done > 0 => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done as usize)
+    }
+}
+
+/// An open regular file of a tmpfs.
+pub struct TmpFile {
+    inode: Arc<TmpInode>,
+}
+
+impl TmpFile {
+    pub(super) fn new(inode: Arc<TmpInode>) -> TmpFile {
+        TmpFile { inode }
+    }
+}
+
+impl FileOps for TmpFile {
+    fn seekable(&self) -> bool {
+        true
+    }
+    fn inode(&self) -> Option<Arc<dyn Inode>> {
+        Some(self.inode.clone())
+    }
+    fn read(&self, f: &OpenFile, at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
+        let c = self.inode.content()?;
+        let n = {
+            let _r = c.rw.read();
+            self.inode.read_at(c, at.unwrap_or(0), dst)?
+        };
+        if n > 0 && f.flags() & O_NOATIME == 0 {
+            self.inode.touch_accessed();
+        }
+        Ok(n)
+    }
+    fn write(&self, _: &OpenFile, at: Option<u64>, src: &mut dyn IoSource) -> IoResult<usize> {
+        let c = self.inode.content()?;
+        let n = {
+            let _w = c.rw.write();
+            self.inode.write_locked(c, at.unwrap_or(0), src)?
+        };
+        if n > 0 {
+            self.inode.touch_modified(true);
+        }
+        Ok(n)
+    }
+    fn append(&self, _: &OpenFile, src: &mut dyn IoSource) -> IoResult<(usize, u64)> {
+        let c = self.inode.content()?;
+        let out = {
+            let _w = c.rw.write();
+            let end = c.size();
+            let n = self.inode.write_locked(c, end, src)?;
+            (n, end + n as u64)
+        };
+        if out.0 > 0 {
+            self.inode.touch_modified(true);
+        }
+        Ok(out)
+    }
+    fn seek(&self, _: &OpenFile, pos: u64, whence: Whence, off: i64) -> Result<u64, Errno> {
+        let c = self.inode.content()?;
+        let size = c.size();
+        let at = match whence {
+            Whence::Data | Whence::Hole => seek_in(pos, size, Whence::Data, off)?,
+            _ => return seek_in(pos, size, whence, off),
+        };
+        let mut index = at / PAGE_SIZE;
+        if whence == Whence::Data {
+            let next = c.pages.next_present(index).map(|i| i.saturating_mul(PAGE_SIZE).max(at));
+            return next.filter(|p| *p < size).ok_or(Errno::ENXIO);
+        }
+        while index * PAGE_SIZE < size && c.pages.next_present(index) == Some(index) {
+            index += 1;
+        }
+        Ok((index * PAGE_SIZE).clamp(at, size))
+    }
+    fn mappable(&self, _: &OpenFile) -> Option<Arc<dyn Mappable>> {
+        Some(self.inode.clone())
+    }
+    fn sync(&self, _: &OpenFile, _: bool) -> Result<(), Errno> {
+        Ok(())
+    }
+    fn truncate(&self, _: &OpenFile, len: u64) -> Result<(), Errno> {
+        self.inode.set_size(len)
+    }
+    fn allocate(&self, _: &OpenFile, mode: u32, off: u64, len: u64) -> Result<(), Errno> {
+        let (i, c) = (&self.inode, self.inode.content()?);
+        let keep = mode & FALLOC_FL_KEEP_SIZE != 0;
+        let end = off + len;
+        if mode & !(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0 {
+            return Err(Errno::ENOTSUP);
+        }
+        {
+            let _w = c.rw.write();
+            if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0 {
+                if mode & FALLOC_FL_PUNCH_HOLE != 0 && (!keep || mode & FALLOC_FL_ZERO_RANGE != 0) {
+                    return Err(Errno::ENOTSUP);
+                }
+                c.sealed(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)?;
+            }
+            let grows = mode & FALLOC_FL_PUNCH_HOLE == 0 && !keep && end > c.size();
+            if grows {
+                c.sealed(F_SEAL_GROW)?;
+            }
+            if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0 {
+                i.drop_range(c, off, end);
+            }
+            if mode & FALLOC_FL_PUNCH_HOLE == 0 {
+                let pages = off / PAGE_SIZE..end.div_ceil(PAGE_SIZE);
+                let missing = pages.end - pages.start - c.pages.present(pages.start, pages.end).len() as u64;
+                // Refuse before allocating: what does not fit must not eat all memory first.
+                let room = i.shared().max_pages.min(i.shared().store.max_pages());
+                if missing > room.saturating_sub(i.shared().pages.load(Ordering::Relaxed)) {
+                    return Err(Errno::ENOSPC);
+                }
+                for index in pages {
+                    i.page_at(c, index)?;
+                }
+            }
+            if grows {
+                c.size.store(end, Ordering::Release);
+            }
+        }
+        i.touch_modified(true);
+        Ok(())
+    }
+    fn seals(&self, add: Option<u32>) -> Result<u32, Errno> {
+        let c = self.inode.content()?;
+        let Some(add) = add else { return Ok(c.seals.load(Ordering::Acquire)) };
+        if add & !0x3f != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let _w = c.rw.write();
+        c.sealed(F_SEAL_SEAL)?;
+        if add & F_SEAL_WRITE != 0 && c.writable_maps.load(Ordering::Acquire) > 0 {
+            return Err(Errno::EBUSY);
+        }
+        Ok(c.seals.fetch_or(add, Ordering::AcqRel) | add)
+    }
+}
+
+impl Mappable for TmpInode {
+    fn page(&self, offset: u64, _write: bool) -> Result<Frame, Errno> {
+        let c = self.content()?;
+        if offset >= c.size() {
+            return Err(Errno::EFAULT);
+        }
+        self.page_at(c, offset / PAGE_SIZE)
+    }
+    fn resident_page(&self, offset: u64) -> Option<Frame> {
+        let c = self.content().ok()?;
+        if offset < c.size() { c.pages.get(offset / PAGE_SIZE) } else { None }
+    }
+    fn observe(&self, observer: &Arc<dyn MappingObserver>) {
+        if let Ok(c) = self.content() {
+            c.pages.observe(observer);
+        }
+    }
+    fn note_writable(&self, mapped: bool) -> Result<(), Errno> {
+        let c = self.content()?;
+        if !mapped {
+            c.writable_maps.fetch_sub(1, Ordering::AcqRel);
+            return Ok(());
+        }
+        c.writable_maps.fetch_add(1, Ordering::AcqRel);
+        c.sealed(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE).inspect_err(|_| {
+            c.writable_maps.fetch_sub(1, Ordering::AcqRel);
+        })
+    }
+    fn info(&self) -> MappableInfo {
+        let a = self.attr().unwrap_or_default();
+        MappableInfo { dev: a.dev, ino: a.ino, name: String::new() }
+    }
+}
