@@ -155,10 +155,6 @@ impl Dentry {
         drop(old_parent);
         to.state.lock().children.insert(name.into(), Arc::downgrade(child));
     }
-    /// Children that are in the cache.
-    pub(crate) fn cached_children(&self) -> Vec<Arc<Dentry>> {
-        self.state.lock().children.values().filter_map(Weak::upgrade).collect()
-    }
 }
 
 impl Drop for Dentry {

@@ -1,7 +1,7 @@
 //! Inodes of a tmpfs.
 
 use alloc::collections::BTreeMap;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::Ordering;
@@ -47,7 +47,6 @@ struct Meta {
 /// A file in a tmpfs.
 pub struct TmpInode {
     shared: Arc<Shared>,
-    this: Weak<TmpInode>,
     common: InodeCommon,
     kind: FileKind,
     meta: Mutex<Meta>,
@@ -82,14 +81,7 @@ impl TmpInode {
             _ => Node::Special,
         };
         let meta = Mutex::new(&META, Meta { attr, xattrs: BTreeMap::new() });
-        Ok(Arc::new_cyclic(|this| TmpInode {
-            shared: shared.clone(),
-            this: this.clone(),
-            common: InodeCommon::default(),
-            kind,
-            meta,
-            node,
-        }))
+        Ok(Arc::new(TmpInode { shared: shared.clone(), common: InodeCommon::default(), kind, meta, node }))
     }
     pub(super) fn init_seals(&self, seals: u32) {
         if let Node::File(c) = &self.node {
@@ -374,13 +366,6 @@ impl Inode for TmpInode {
     }
     fn remove_xattr(&self, name: &[u8]) -> Result<(), Errno> {
         self.meta.lock().xattrs.remove(name).map(|_| ()).ok_or(Errno::ENODATA)
-    }
-}
-
-impl TmpInode {
-    /// A shared reference to itself.
-    pub(super) fn arc(&self) -> Option<Arc<TmpInode>> {
-        self.this.upgrade()
     }
 }
 
