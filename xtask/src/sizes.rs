@@ -94,7 +94,7 @@ fn judge(lengths: &Lengths, allowed: &Lengths) -> Report {
                 report.problem(format!("{LIST}: {path} has {n} lines; --update removes it"));
             }
             Some(&n) if n < max => {
-                report.problem(format!("{LIST}: {path} has {n} lines; --update lowers it"))
+                report.problem(format!("{LIST}: {path} has {n} lines; --update lowers it"));
             }
             Some(_) => {}
         }

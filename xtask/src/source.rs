@@ -134,7 +134,7 @@ fn raw_string_end(src: &[char], at: usize) -> Option<usize> {
 /// Where the character literal at `at` ends, if it is one and no lifetime.
 fn char_end(src: &[char], at: usize) -> Option<usize> {
     match src.get(at + 1)? {
-        '\\' => src[at + 3..].iter().position(|c| *c == '\'').map(|n| at + 4 + n),
+        '\\' => src.get(at + 3..)?.iter().position(|c| *c == '\'').map(|n| at + 4 + n),
         _ if src.get(at + 2) == Some(&'\'') => Some(at + 3),
         _ => None,
     }
