@@ -14,8 +14,9 @@ use crate::dentry::{Dentry, Superblock};
 use crate::inode::FileSystem;
 use crate::path::Path;
 
-static TABLE: LockClass = LockClass::new("mount table", 310);
-static LINK: LockClass = LockClass::new("mount link", 311);
+// Above "directory names" (318): whether a name is a mount point is asked while it is being removed.
+static TABLE: LockClass = LockClass::new("mount table", 319);
+static LINK: LockClass = LockClass::new("mount link", 321);
 
 /// Mount flags that belong to a mount and not to its file system.
 pub const MOUNT_FLAGS: u32 =
