@@ -1,0 +1,1 @@
+//! Rules of credentials (being written).

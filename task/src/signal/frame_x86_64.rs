@@ -1,0 +1,1 @@
+//! Signal frames (being written).

@@ -1,0 +1,284 @@
+//! How signals are sent, `kill(2)`.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::Errno;
+use kcore::cred::{Cap, Credentials};
+use kcore::id::Pid;
+use kcore::wait::Events;
+
+use super::{Default as Dfl, GroupSignals, QueueSlot, SigAction, SigFields, SigInfo, SigSet, Signal, code};
+use crate::exit::ExitStatus;
+use crate::group::ThreadGroup;
+use crate::pid::PidNode;
+use crate::rlimit::Resource;
+use crate::table::ProcessTable;
+use crate::task::{Task, TaskId};
+
+/// Says whether a signal may go to a task.
+pub type SigCheck<'a> = &'a dyn Fn(&Task) -> bool;
+
+fn ignored(sigs: &GroupSignals, action: &SigAction, target: Option<TaskId>, s: Signal, force: bool) -> bool {
+    // What a thread blocks may be handled later, and a tracer sees also what is ignored.
+    let id = target.or_else(|| sigs.threads.keys().next().copied());
+    if let Some(t) = id.and_then(|id| sigs.threads.get(&id))
+        && (t.blocked.has(s) || t.waiting.has(s) || t.trace.is_some() && s != Signal::KILL)
+    {
+        return false;
+    }
+    if sigs.unkillable && action.is_default() && !(force && s.is_uncatchable()) {
+        return true;
+    }
+    action.ignores(s)
+}
+
+/// Sends under the group's lock. `target` is one thread, or `None` for the group. Returns whether it was queued.
+pub(crate) fn send_locked(
+    group: &ThreadGroup,
+    sigs: &mut GroupSignals,
+    target: Option<TaskId>,
+    info: SigInfo,
+    force: bool,
+    slot: Option<QueueSlot>,
+) -> Result<bool, Errno> {
+    let s = info.signal;
+    if sigs.exit.is_some() || sigs.threads.is_empty() {
+        return Ok(false);
+    }
+    if SigSet::STOPS.has(s) {
+        let cont = SigSet::of(&[Signal::CONT]);
+        sigs.shared.flush(cont);
+        sigs.threads.values_mut().for_each(|t| t.pending.flush(cont));
+    } else if s == Signal::CONT {
+        sigs.shared.flush(SigSet::STOPS);
+        sigs.threads.values_mut().for_each(|t| t.pending.flush(SigSet::STOPS));
+        sigs.continue_all();
+        sigs.recalc_all(true);
+    }
+    let action = group.handlers().get(s);
+    if ignored(sigs, &action, target, s, force) {
+        return Ok(false);
+    }
+    let queued = match target {
+        Some(id) => match sigs.threads.get_mut(&id) {
+            Some(t) => t.pending.push(info, slot)?,
+            None => return Ok(false),
+        },
+        None => sigs.shared.push(info, slot)?,
+    };
+    group.signal_queue.wake(Events::IN);
+    if !queued {
+        return Ok(false);
+    }
+    let wants = |id: &TaskId| {
+        sigs.threads.get(id).is_some_and(|t| {
+            !t.exiting
+                && (!t.blocked.has(s) || t.waiting.has(s))
+                && (s == Signal::KILL || !t.stopped && !t.trace.as_ref().is_some_and(crate::ptrace::Trace::in_stop))
+        })
+    };
+    let chosen = match target {
+        Some(id) => wants(&id).then_some(id),
+        None => sigs.threads.keys().copied().find(|id| wants(id)),
+    };
+    let Some(chosen) = chosen else {
+        sigs.recalc_all(false);
+        return Ok(true);
+    };
+    let t = &sigs.threads[&chosen];
+    let fatal = action.is_default()
+        && s.default_action() == Dfl::Term
+        && !t.waiting.has(s)
+        && (s == Signal::KILL || t.trace.is_none() && !sigs.unkillable);
+    if fatal {
+        sigs.start_exit(ExitStatus::Signaled { signal: s, core: false });
+    } else {
+        sigs.recalc_all(false);
+        if let Some(task) = sigs.threads[&chosen].task.upgrade() {
+            task.interrupt();
+        }
+    }
+    Ok(true)
+}
+
+/// Sends one of the kernel's own signals to a group, whatever the limits.
+pub(crate) fn send_kernel(table: &ProcessTable, group: &ThreadGroup, info: SigInfo) {
+    let mut sigs = group.signals.lock();
+    let slot = slot_for(table, group, &sigs, &info);
+    let _ = send_locked(group, &mut sigs, None, info, true, slot);
+}
+
+fn slot_for(table: &ProcessTable, group: &ThreadGroup, sigs: &GroupSignals, info: &SigInfo) -> Option<QueueSlot> {
+    let task = sigs.threads.values().next()?.task.upgrade()?;
+    let count = table.queued_signals(task.cred().uid);
+    if info.from_user() && (info.signal.is_realtime() || info.code == code::SI_QUEUE) {
+        QueueSlot::take(&count, group.rlimit(Resource::Sigpending).cur)
+    } else {
+        Some(QueueSlot::force(&count))
+    }
+}
+
+/// Whether `sender` may signal `target`, [`kill(2)`](https://man7.org/linux/man-pages/man2/kill.2.html); `same_session` lets
+/// `SIGCONT` through.
+pub fn may_signal(sender: &Credentials, target: &Credentials, signal: Option<Signal>, same_session: bool) -> bool {
+    sender.euid == target.suid
+        || sender.euid == target.uid
+        || sender.uid == target.suid
+        || sender.uid == target.uid
+        || sender.has_cap_in(Cap::Kill, &target.user_ns)
+        || signal == Some(Signal::CONT) && same_session
+}
+
+impl ProcessTable {
+    /// Sends to one thread. `force` is for senders outside the receiver's pid namespace and the kernel itself: their
+    /// `SIGKILL` and `SIGSTOP` reach even an init.
+    ///
+    /// Errors: `EAGAIN` at `RLIMIT_SIGPENDING` for real-time signals.
+    pub fn send_to_task(&self, task: &Task, info: SigInfo, force: bool) -> Result<(), Errno> {
+        let group = task.group();
+        let mut sigs = group.signals.lock();
+        let slot = slot_for(self, group, &sigs, &info);
+        send_locked(group, &mut sigs, Some(task.id()), info, force, slot).map(|_| ())
+    }
+    /// Sends to a process; one of its threads takes it. `force` as in [`ProcessTable::send_to_task`].
+    ///
+    /// Errors: `EAGAIN` at `RLIMIT_SIGPENDING` for real-time signals.
+    pub fn send_to_group(&self, group: &ThreadGroup, info: SigInfo, force: bool) -> Result<(), Errno> {
+        let mut sigs = group.signals.lock();
+        let slot = slot_for(self, group, &sigs, &info);
+        send_locked(group, &mut sigs, None, info, force, slot).map(|_| ())
+    }
+    /// Sends to all members of a process group that pass `check`, as the kernel (a terminal) does with a check that says yes.
+    ///
+    /// Errors: `ESRCH` if it has no members; `EPERM` if none passes.
+    pub fn send_to_pgrp(&self, pgrp: &PidNode, info: Option<SigInfo>, check: SigCheck<'_>) -> Result<(), Errno> {
+        let groups: Vec<_> = {
+            let tree = self.tree.lock();
+            tree.pgrp_members(pgrp).filter_map(|g| Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone()))).collect()
+        };
+        self.send_to_many(&groups, info, check, |_| None)
+    }
+    fn send_to_many(
+        &self,
+        groups: &[(Arc<ThreadGroup>, Arc<Task>)],
+        info: Option<SigInfo>,
+        check: SigCheck<'_>,
+        with_sender: impl Fn(&Task) -> Option<(SigInfo, bool)>,
+    ) -> Result<(), Errno> {
+        let mut result = Err(Errno::ESRCH);
+        for (g, leader) in groups {
+            let sent = if !check(leader) {
+                Err(Errno::EPERM)
+            } else if let Some(info) = info {
+                let (info, force) = with_sender(leader).unwrap_or((info, true));
+                self.send_to_group(g, info, force)
+            } else {
+                Ok(())
+            };
+            // One success is enough.
+            if result.is_err() {
+                result = sent;
+            }
+        }
+        result
+    }
+    /// Sends to everybody in the sender's pid namespace but its init and the sender itself, as `kill(-1)`.
+    ///
+    /// Errors: `ESRCH` if there is nobody; `EPERM` if none passes.
+    pub fn kill_all(&self, sender: &Task, signal: Option<Signal>, check: SigCheck<'_>) -> Result<(), Errno> {
+        let ns = sender.pid_ns();
+        let groups: Vec<_> = {
+            let tree = self.tree.lock();
+            tree.groups
+                .values()
+                .filter(|g| g.group.tgid_in(&ns).0 > 1 && g.group.id() != sender.group().id())
+                .filter_map(|g| Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone())))
+                .collect()
+        };
+        self.send_to_many(&groups, signal.map(SigInfo::kernel), check, |to| {
+            signal.map(|s| self.from_sender(sender, to, s, code::SI_USER, None))
+        })
+    }
+    /// What `sender`'s signal carries for `to`, and whether it comes from outside `to`'s pid namespace.
+    pub fn from_sender(&self, sender: &Task, to: &Task, s: Signal, code: i32, value: Option<u64>) -> (SigInfo, bool) {
+        let pid = sender.group().tgid_in(&to.pid_ns());
+        let uid = sender.cred().uid;
+        let fields = match value {
+            Some(value) => SigFields::Rt { pid, uid, value },
+            None => SigFields::Kill { pid, uid },
+        };
+        (SigInfo::new(s, code, fields), pid == Pid(0))
+    }
+    fn may(&self, sender: &Task, to: &Task, s: Option<Signal>) -> bool {
+        let same_session = s == Some(Signal::CONT) && self.same_session(sender.group(), to.group());
+        sender.group().id() == to.group().id() || may_signal(&sender.cred(), &to.cred(), s, same_session)
+    }
+    /// [`kill(2)`](https://man7.org/linux/man-pages/man2/kill.2.html) with all its meanings of `pid`; `None` only checks.
+    ///
+    /// Errors: `ESRCH`, `EPERM`.
+    pub fn kill(&self, sender: &Arc<Task>, pid: i32, s: Option<Signal>) -> Result<(), Errno> {
+        let check = |to: &Task| self.may(sender, to, s);
+        let ns = sender.pid_ns();
+        if pid == -1 {
+            return self.kill_all(sender, s, &check);
+        }
+        let groups: Vec<_> = {
+            let tree = self.tree.lock();
+            let pair = |g: &crate::table::GroupNode| Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone()));
+            if pid > 0 {
+                // A thread's number names its process.
+                let t = tree.task(&ns, Pid(pid)).ok_or(Errno::ESRCH)?;
+                tree.groups.get(&t.group).and_then(pair).into_iter().collect()
+            } else {
+                let pgrp = if pid == 0 {
+                    tree.group_of(sender).ok_or(Errno::ESRCH)?.pgrp.clone()
+                } else {
+                    tree.node(&ns, Pid(pid.checked_neg().ok_or(Errno::ESRCH)?)).ok_or(Errno::ESRCH)?
+                };
+                tree.pgrp_members(&pgrp).filter_map(pair).collect()
+            }
+        };
+        self.send_to_many(&groups, s.map(SigInfo::kernel), &check, |to| {
+            s.map(|s| self.from_sender(sender, to, s, code::SI_USER, None))
+        })
+    }
+    /// [`tgkill(2)`](https://man7.org/linux/man-pages/man2/tgkill.2.html); without `tgid` it is `tkill`.
+    ///
+    /// Errors: `EINVAL` for numbers that are not positive; `ESRCH`; `EPERM`; `EAGAIN`.
+    pub fn tgkill(&self, sender: &Task, tgid: Option<Pid>, tid: Pid, s: Option<Signal>) -> Result<(), Errno> {
+        if tid.0 <= 0 || tgid.is_some_and(|t| t.0 <= 0) {
+            return Err(Errno::EINVAL);
+        }
+        let ns = sender.pid_ns();
+        let to = self.task(&ns, tid).ok_or(Errno::ESRCH)?;
+        if tgid.is_some_and(|g| to.group().tgid_in(&ns) != g) {
+            return Err(Errno::ESRCH);
+        }
+        if !self.may(sender, &to, s) {
+            return Err(Errno::EPERM);
+        }
+        let Some(s) = s else { return Ok(()) };
+        let (info, force) = self.from_sender(sender, &to, s, code::SI_TKILL, None);
+        self.send_to_task(&to, info, force)
+    }
+    /// Sends a fault that the task cannot escape: if it is blocked or ignored, the disposition goes back to the default.
+    pub fn force_fault(&self, task: &Task, info: SigInfo) {
+        let s = info.signal;
+        let group = task.group();
+        let mut sigs = group.signals.lock();
+        let handlers = group.handlers();
+        let action = handlers.get(s);
+        let Some(t) = sigs.threads.get_mut(&task.id()) else { return };
+        if t.blocked.has(s) || action.is_ignore() {
+            handlers.set(s, SigAction::default());
+            t.blocked.remove(s);
+        }
+        // Even an init dies of its own faults.
+        if handlers.get(s).is_default() && t.trace.is_none() {
+            sigs.unkillable = false;
+        }
+        let slot = Some(QueueSlot::force(&self.queued_signals(task.cred().uid)));
+        let _ = send_locked(group, &mut sigs, Some(task.id()), info, true, slot);
+    }
+}

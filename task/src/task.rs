@@ -1,0 +1,379 @@
+//! A thread, as everything but its own future sees it.
+
+use alloc::sync::{Arc, Weak};
+use core::any::Any;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::task::Waker;
+
+use abi::Errno;
+use kcore::cred::Credentials;
+use kcore::id::Pid;
+use kcore::sync::{LockClass, Mutex};
+use kcore::wait::WaitQueue;
+
+use crate::group::ThreadGroup;
+use crate::pid::{PidNamespace, PidNode};
+use crate::prctl::Prctl;
+use crate::rusage::CpuTimes;
+use crate::seccomp::Seccomp;
+use crate::signal::{AltStack, SigSet, SigmaskHow, Signal};
+use crate::table::ProcessTable;
+
+static PID: LockClass = LockClass::new("task pid", 262);
+static CRED: LockClass = LockClass::new("task credentials", 264);
+static TASK: LockClass = LockClass::new("task fields", 266);
+static WAKER: LockClass = LockClass::new("task waker", 910);
+
+/// Names a task for the life of its kernel; never used again, and not what guests see.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TaskId(pub u64);
+
+/// Scheduling parameters, `sched(7)`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sched {
+    /// `SCHED_*`.
+    pub policy: u32,
+    /// Real-time priority.
+    pub priority: i32,
+    /// -20 to 19.
+    pub nice: i32,
+    /// `SCHED_FLAG_RESET_ON_FORK`.
+    pub reset_on_fork: bool,
+    /// Processors it may run on, bit per processor.
+    pub affinity: [u64; 16],
+    /// `ioprio_set(2)`.
+    pub ioprio: u16,
+}
+
+impl Default for Sched {
+    fn default() -> Self {
+        Sched { policy: 0, priority: 0, nice: 0, reset_on_fork: false, affinity: [!0; 16], ioprio: 0 }
+    }
+}
+
+/// A registration of `rseq(2)`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rseq {
+    /// Address of the area, or 0.
+    pub addr: u64,
+    /// Its length.
+    pub len: u32,
+    /// The signature before abort handlers.
+    pub signature: u32,
+}
+
+/// Plain fields of a thread that only system calls of its own change.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFields {
+    /// `comm`, padded with zeros.
+    pub comm: [u8; 16],
+    /// `set_tid_address(2)`.
+    pub clear_child_tid: u64,
+    /// `set_robust_list(2)`.
+    pub robust_list: u64,
+    /// `rseq(2)`.
+    pub rseq: Rseq,
+    /// Scheduling.
+    pub sched: Sched,
+    /// The signal when the parent thread dies, `PR_SET_PDEATHSIG`.
+    pub pdeath_signal: Option<Signal>,
+    /// What `prctl(2)` sets per thread.
+    pub prctl: Prctl,
+    /// Seccomp state.
+    pub seccomp: Seccomp,
+}
+
+#[derive(Default)]
+struct Wakers {
+    waker: Option<Waker>,
+    kick: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+/// A thread. Shared; what only its own future may touch is the kernel's.
+pub struct Task {
+    id: TaskId,
+    table: Weak<ProcessTable>,
+    group: Arc<ThreadGroup>,
+    pid: Mutex<Arc<PidNode>>,
+    tid: AtomicI32,
+    resources: Arc<dyn Any + Send + Sync>,
+    cred: Mutex<Arc<Credentials>>,
+    fields: Mutex<TaskFields>,
+    wakers: Mutex<Wakers>,
+    interrupt: AtomicBool,
+    signal_pending: AtomicBool,
+    no_new_privs: AtomicBool,
+    /// CPU time.
+    pub times: CpuTimes,
+    /// Voluntary context switches.
+    pub switches: AtomicU64,
+    /// Woken when a child of `CLONE_VFORK` lets its parent go on.
+    pub vfork_done: WaitQueue,
+    pub(crate) vfork_pending: AtomicBool,
+    pub(crate) exit_code: AtomicU32,
+    pub(crate) start_time: AtomicU64,
+}
+
+impl Task {
+    pub(crate) fn new(
+        id: TaskId,
+        table: Weak<ProcessTable>,
+        group: Arc<ThreadGroup>,
+        pid: Arc<PidNode>,
+        cred: Arc<Credentials>,
+        fields: TaskFields,
+        resources: Arc<dyn Any + Send + Sync>,
+    ) -> Task {
+        Task {
+            id,
+            table,
+            group,
+            tid: AtomicI32::new(pid.number().0),
+            pid: Mutex::new(&PID, pid),
+            resources,
+            cred: Mutex::new(&CRED, cred),
+            fields: Mutex::new(&TASK, fields),
+            wakers: Mutex::new(&WAKER, Wakers::default()),
+            interrupt: AtomicBool::new(false),
+            signal_pending: AtomicBool::new(false),
+            no_new_privs: AtomicBool::new(false),
+            times: CpuTimes::default(),
+            switches: AtomicU64::new(0),
+            vfork_done: WaitQueue::new(),
+            vfork_pending: AtomicBool::new(false),
+            exit_code: AtomicU32::new(0),
+            start_time: AtomicU64::new(0),
+        }
+    }
+    /// Its name for the life of the kernel.
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+    /// The table it is in; `None` once the kernel is gone.
+    pub fn table(&self) -> Option<Arc<ProcessTable>> {
+        self.table.upgrade()
+    }
+    /// Its process.
+    pub fn group(&self) -> &Arc<ThreadGroup> {
+        &self.group
+    }
+    /// Its identity in all pid namespaces.
+    pub fn pid(&self) -> Arc<PidNode> {
+        self.pid.lock().clone()
+    }
+    pub(crate) fn set_pid(&self, pid: Arc<PidNode>) {
+        self.tid.store(pid.number().0, Ordering::Relaxed);
+        let old = core::mem::replace(&mut *self.pid.lock(), pid);
+        drop(old);
+    }
+    /// Its thread number in its own namespace, `gettid(2)`.
+    pub fn tid(&self) -> Pid {
+        Pid(self.tid.load(Ordering::Relaxed))
+    }
+    /// Its thread number as `ns` sees it; `Pid(0)` if it does not.
+    pub fn tid_in(&self, ns: &Arc<PidNamespace>) -> Pid {
+        self.pid.lock().in_ns(ns)
+    }
+    /// The pid namespace it lives in.
+    pub fn pid_ns(&self) -> Arc<PidNamespace> {
+        self.pid.lock().ns().clone()
+    }
+    /// Whether it is the leader of its group.
+    pub fn is_leader(&self) -> bool {
+        self.group.pid().id == self.pid.lock().id
+    }
+    /// What the kernel attached at creation, if it is a `T`.
+    pub fn resources<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.resources.downcast_ref()
+    }
+    /// As [`Task::resources`], shared.
+    pub fn resources_arc<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.resources.clone().downcast().ok()
+    }
+    /// Who it is now.
+    pub fn cred(&self) -> Arc<Credentials> {
+        self.cred.lock().clone()
+    }
+    /// Makes it somebody else. The rules are in [`crate::cred_ops`].
+    pub fn set_cred(&self, cred: Arc<Credentials>) {
+        let old = core::mem::replace(&mut *self.cred.lock(), cred);
+        drop(old);
+    }
+    /// Its plain fields, under their lock (rank 266): do not touch guest memory inside `f`.
+    pub fn with_fields<R>(&self, f: impl FnOnce(&mut TaskFields) -> R) -> R {
+        f(&mut self.fields.lock())
+    }
+    /// Its name, `PR_GET_NAME`.
+    pub fn comm(&self) -> [u8; 16] {
+        self.fields.lock().comm
+    }
+    /// Names it; what is past 15 bytes is cut off.
+    pub fn set_comm(&self, name: &[u8]) {
+        let mut comm = [0; 16];
+        let n = name.len().min(15);
+        comm[..n].copy_from_slice(&name[..n]);
+        self.fields.lock().comm = comm;
+    }
+    /// Whether `execve` gives it no privileges, `PR_SET_NO_NEW_PRIVS`.
+    pub fn no_new_privs(&self) -> bool {
+        self.no_new_privs.load(Ordering::Relaxed)
+    }
+    /// Sets that for good.
+    pub fn set_no_new_privs(&self) {
+        self.no_new_privs.store(true, Ordering::Relaxed);
+    }
+    /// When it was made, monotonic nanoseconds; the kernel stores it.
+    pub fn start_time(&self) -> u64 {
+        self.start_time.load(Ordering::Relaxed)
+    }
+    /// Says when it was made.
+    pub fn set_start_time(&self, now: u64) {
+        self.start_time.store(now, Ordering::Relaxed);
+    }
+
+    /// Sets who is woken when the task is interrupted: the waker of its future, while it sleeps.
+    pub fn set_waker(&self, waker: Option<Waker>) {
+        let old = core::mem::replace(&mut self.wakers.lock().waker, waker);
+        drop(old);
+    }
+    /// Sets what makes a guest thread leave its code (a platform's kicker). It and the waker may take only locks of rank
+    /// above 910.
+    pub fn set_kick(&self, kick: Arc<dyn Fn() + Send + Sync>) {
+        let old = self.wakers.lock().kick.replace(kick);
+        drop(old);
+    }
+    /// Marks the task as interrupted, wakes its future, and kicks it out of guest code.
+    pub fn interrupt(&self) {
+        self.interrupt.store(true, Ordering::SeqCst);
+        let (waker, kick) = {
+            let w = self.wakers.lock();
+            (w.waker.clone(), w.kick.clone())
+        };
+        if let Some(w) = waker {
+            w.wake();
+        }
+        if let Some(k) = kick {
+            k();
+        }
+    }
+    /// Whether it was interrupted since the mark was cleared.
+    pub fn interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::SeqCst)
+    }
+    /// Clears the mark and says whether it was set.
+    pub fn take_interrupt(&self) -> bool {
+        self.interrupt.swap(false, Ordering::SeqCst)
+    }
+    /// Whether `ProcessTable::dequeue` has something to do: a deliverable signal, a stop, a kill.
+    pub fn signal_pending(&self) -> bool {
+        self.signal_pending.load(Ordering::SeqCst)
+    }
+    pub(crate) fn set_signal_pending(&self, on: bool) {
+        self.signal_pending.store(on, Ordering::SeqCst);
+    }
+    /// Whether it must die at once: its group exits or it got `SIGKILL`.
+    pub fn fatal_pending(&self) -> bool {
+        self.signal_pending() && self.group.signals.lock().fatal_pending(self.id)
+    }
+
+    /// What it blocks.
+    pub fn sigmask(&self) -> SigSet {
+        self.group.signals.lock().threads.get(&self.id).map_or(SigSet::EMPTY, |t| t.blocked)
+    }
+    /// Changes what it blocks and returns the old mask, [`sigprocmask(2)`]. `SIGKILL` and `SIGSTOP` stay unblocked.
+    ///
+    /// [`sigprocmask(2)`]: https://man7.org/linux/man-pages/man2/sigprocmask.2.html
+    pub fn sigprocmask(&self, how: SigmaskHow, set: SigSet) -> SigSet {
+        let mut sigs = self.group.signals.lock();
+        let Some(t) = sigs.threads.get_mut(&self.id) else { return SigSet::EMPTY };
+        let old = t.blocked;
+        t.blocked = match how {
+            SigmaskHow::Block => old.or(set),
+            SigmaskHow::Unblock => old.minus(set),
+            SigmaskHow::Set => set,
+        }
+        .minus(SigSet::UNBLOCKABLE);
+        let newly = t.blocked.minus(old);
+        if !sigs.shared.set().and(newly).is_empty() {
+            // Another thread may take what this one no longer does.
+            sigs.recalc_all(true);
+        } else {
+            sigs.recalc(self.id, false);
+        }
+        old
+    }
+    /// Blocks `mask` until a handler ran, then goes back: `sigsuspend(2)`, `ppoll(2)`, `epoll_pwait(2)`. The old mask is kept and
+    /// goes into the signal frame, or comes back with [`Task::restore_mask`].
+    pub fn suspend_mask(&self, mask: SigSet) {
+        let old = self.sigprocmask(SigmaskHow::Set, mask);
+        if let Some(t) = self.group.signals.lock().threads.get_mut(&self.id) {
+            t.saved = Some(old);
+        }
+    }
+    /// Goes back to the mask before [`Task::suspend_mask`], if no handler is entered.
+    pub fn restore_mask(&self) {
+        let saved = self.group.signals.lock().threads.get_mut(&self.id).and_then(|t| t.saved.take());
+        if let Some(mask) = saved {
+            self.sigprocmask(SigmaskHow::Set, mask);
+        }
+    }
+    /// What a signal frame must restore: takes the saved mask, or the present one.
+    pub fn take_saved_mask(&self) -> SigSet {
+        let mut sigs = self.group.signals.lock();
+        let t = sigs.threads.get_mut(&self.id);
+        t.map_or(SigSet::EMPTY, |t| t.saved.take().unwrap_or(t.blocked))
+    }
+    /// What is pending for it and blocked, `sigpending(2)`.
+    pub fn sigpending(&self) -> SigSet {
+        let sigs = self.group.signals.lock();
+        sigs.threads.get(&self.id).map_or(SigSet::EMPTY, |t| t.pending.set().or(sigs.shared.set()).and(t.blocked))
+    }
+    /// What is pending for the thread alone and for its group, as `/proc/pid/status` shows them.
+    pub fn pending_sets(&self) -> (SigSet, SigSet) {
+        let sigs = self.group.signals.lock();
+        (sigs.threads.get(&self.id).map_or(SigSet::EMPTY, |t| t.pending.set()), sigs.shared.set())
+    }
+    /// The alternate stack.
+    pub fn altstack(&self) -> AltStack {
+        self.group.signals.lock().threads.get(&self.id).map_or(AltStack::NONE, |t| t.altstack)
+    }
+    /// Replaces the alternate stack, `sigaltstack(2)`; `sp` is the present stack pointer.
+    ///
+    /// Errors: as [`AltStack::replace`].
+    pub fn set_altstack(&self, new: AltStack, sp: u64) -> Result<(), Errno> {
+        let mut sigs = self.group.signals.lock();
+        let t = sigs.threads.get_mut(&self.id).ok_or(Errno::ESRCH)?;
+        t.altstack = t.altstack.replace(new, sp)?;
+        Ok(())
+    }
+    /// Replaces the alternate stack without checks: a handler with `SS_AUTODISARM` starts, or a program.
+    pub fn reset_altstack(&self, new: AltStack) {
+        if let Some(t) = self.group.signals.lock().threads.get_mut(&self.id) {
+            t.altstack = new;
+        }
+    }
+    /// Whether it stands still in a group stop or a ptrace stop. It runs on when it is interrupted and this is false.
+    pub fn is_stopped(&self) -> bool {
+        let sigs = self.group.signals.lock();
+        sigs.threads
+            .get(&self.id)
+            .is_some_and(|t| !t.killed && (t.stopped || t.trace.as_ref().is_some_and(|t| t.in_stop())))
+    }
+    /// Whether the `CLONE_VFORK` child still holds its parent back; the parent waits on the child's `vfork_done`.
+    pub fn vfork_pending(&self) -> bool {
+        self.vfork_pending.load(Ordering::SeqCst)
+    }
+    /// Lets the `CLONE_VFORK` parent go on; `execve` calls it, and exit does.
+    pub fn complete_vfork(&self) {
+        if self.vfork_pending.swap(false, Ordering::SeqCst) {
+            self.vfork_done.wake_all();
+        }
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Task({})", self.tid())
+    }
+}
