@@ -8,6 +8,7 @@ pub mod cred_ops;
 mod exec;
 pub mod exit;
 pub mod fork;
+pub mod futex;
 pub mod group;
 mod job;
 pub mod pid;

@@ -3,7 +3,7 @@
 use alloc::sync::{Arc, Weak};
 use core::any::Any;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use core::task::Waker;
 
 use abi::Errno;
@@ -111,7 +111,6 @@ pub struct Task {
     /// Woken when a child of `CLONE_VFORK` lets its parent go on.
     pub vfork_done: WaitQueue,
     pub(crate) vfork_pending: AtomicBool,
-    pub(crate) exit_code: AtomicU32,
     pub(crate) start_time: AtomicU64,
 }
 
@@ -142,7 +141,6 @@ impl Task {
             switches: AtomicU64::new(0),
             vfork_done: WaitQueue::new(),
             vfork_pending: AtomicBool::new(false),
-            exit_code: AtomicU32::new(0),
             start_time: AtomicU64::new(0),
         }
     }

@@ -1,0 +1,58 @@
+//! Processes: waiting, stopping, ends.
+#![allow(missing_docs)]
+use std::sync::Arc;
+use kcore::cred::{Credentials, UserNamespace};
+use task::rlimit::Rlimits;
+use task::signal::{Action, Signal};
+use task::{CloneSpec, ExitStatus, InitSpec, ProcessTable, Task, WaitOptions, WaitSpec, WaitWhich};
+
+fn start() -> (Arc<ProcessTable>, Arc<Task>) {
+    let user = Arc::new(UserNamespace::default());
+    let table = ProcessTable::new(user.clone());
+    let cred = Arc::new(Credentials::root(user));
+    let spec = InitSpec { ns: table.root_ns().clone(), cred, rlimits: Rlimits::default(), comm: [0; 16] };
+    let init = table.spawn_init(spec, Arc::new(())).unwrap();
+    (table, init)
+}
+fn child(t: &ProcessTable, p: &Arc<Task>) -> Arc<Task> {
+    t.fork(p, CloneSpec { exit_signal: Some(Signal::CHLD), ..Default::default() }, Arc::new(())).unwrap()
+}
+fn any(o: WaitOptions) -> WaitSpec {
+    WaitSpec { which: WaitWhich::Any, options: o }
+}
+
+#[test]
+fn wait_reports_an_exit_once() {
+    let (t, init) = start();
+    let c = child(&t, &init);
+    assert_eq!(t.wait(&init, &any(WaitOptions::EXITED)), Ok(None));
+    t.exit_thread(&c, ExitStatus::Exited(3));
+    assert_eq!(t.wait(&init, &any(WaitOptions::EXITED)).unwrap().unwrap().wstatus, 0x300);
+    assert_eq!(t.wait(&init, &any(WaitOptions::EXITED)), Err(abi::Errno::ECHILD));
+}
+
+#[test]
+fn a_stop_and_a_continuation_are_reported() {
+    let (t, init) = start();
+    let c = child(&t, &init);
+    t.kill(&init, c.tid().0, Some(Signal::STOP)).unwrap();
+    assert_eq!(t.dequeue(&c).unwrap().action, Action::Stop);
+    assert!(c.is_stopped());
+    assert_eq!(t.wait(&init, &any(WaitOptions::STOPPED)).unwrap().unwrap().wstatus, 0x137f);
+    t.kill(&init, c.tid().0, Some(Signal::CONT)).unwrap();
+    assert!(!c.is_stopped());
+    assert_eq!(t.dequeue(&c), None);
+    assert_eq!(t.wait(&init, &any(WaitOptions::CONTINUED)).unwrap().unwrap().wstatus, 0xffff);
+}
+
+#[test]
+fn kill_ends_and_orphans_go_to_init() {
+    let (t, init) = start();
+    let c = child(&t, &init);
+    let g = child(&t, &c);
+    t.kill(&init, c.tid().0, Some(Signal::KILL)).unwrap();
+    assert!(matches!(t.dequeue(&c).unwrap().action, Action::Terminate { .. }));
+    t.exit_thread(&c, ExitStatus::Exited(0));
+    assert_eq!(t.ppid(&g), init.tid());
+    assert_eq!(t.wait(&init, &any(WaitOptions::EXITED)).unwrap().unwrap().wstatus, 9);
+}
