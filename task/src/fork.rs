@@ -174,6 +174,7 @@ impl ProcessTable {
     /// namespace's init is dead; `EEXIST`, `EPERM` for `set_tid`; `ESRCH` if the parent is dying.
     ///
     /// [`clone(2)`]: https://man7.org/linux/man-pages/man2/clone.2.html
+    #[expect(clippy::needless_pass_by_value, reason = "the caller has no more use for it")]
     pub fn fork(&self, parent: &Arc<Task>, spec: CloneSpec, resources: Arc<dyn Any + Send + Sync>) -> Result<Arc<Task>, Errno> {
         let f = spec.flags;
         let thread = f.contains(CloneFlags::THREAD);

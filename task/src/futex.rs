@@ -43,7 +43,6 @@ pub trait FutexWord {
     fn compare_exchange(&self, old: u32, new: u32) -> Result<u32, Errno>;
 }
 
-const WAITING: u8 = 0;
 const WOKEN: u8 = 1;
 
 struct Entry {

@@ -21,7 +21,7 @@ pub struct SeccompData {
 impl SeccompData {
     fn word(&self, at: u32) -> u32 {
         let i = at as usize;
-        let half = |v: u64| if i % 8 == 0 { v as u32 } else { (v >> 32) as u32 };
+        let half = |v: u64| if i.is_multiple_of(8) { v as u32 } else { (v >> 32) as u32 };
         match i {
             0 => self.nr as u32,
             4 => self.arch,
@@ -85,7 +85,7 @@ impl Program {
             let rest = (n - pc - 1) as u64;
             let ok = match i.code {
                 // ld/ldx: abs word, len, imm, mem
-                0x20 => i.k < DATA_SIZE && i.k % 4 == 0,
+                0x20 => i.k < DATA_SIZE && i.k.is_multiple_of(4),
                 0x00 | 0x01 | 0x80 | 0x81 => true,
                 0x60 | 0x61 => i.k < 16 && valid & 1 << i.k != 0,
                 0x02 | 0x03 => {

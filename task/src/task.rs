@@ -356,7 +356,7 @@ impl Task {
         let sigs = self.group.signals.lock();
         sigs.threads
             .get(&self.id)
-            .is_some_and(|t| !t.killed && (t.stopped || t.trace.as_ref().is_some_and(|t| t.in_stop())))
+            .is_some_and(|t| !t.killed && (t.stopped || t.trace.as_ref().is_some_and(crate::ptrace::Trace::in_stop)))
     }
     /// Whether the `CLONE_VFORK` child still holds its parent back; the parent waits on the child's `vfork_done`.
     pub fn vfork_pending(&self) -> bool {

@@ -163,13 +163,17 @@ impl GroupTimers {
     /// Deletes the POSIX timers, as `execve(2)` does.
     pub fn clear(&self) {
         let all = core::mem::take(&mut self.0.lock().posix);
-        all.into_values().for_each(|t| drop(t.set(TimerSetting::default())));
+        for t in all.into_values() {
+            t.set(TimerSetting::default());
+        }
     }
     /// Disarms everything, at the process's end.
     pub fn disarm_all(&self) {
         self.clear();
         let all = core::mem::take(&mut self.0.lock().itimers);
-        all.into_iter().flatten().for_each(|t| drop(t.set(TimerSetting::default())));
+        for t in all.into_iter().flatten() {
+            t.set(TimerSetting::default());
+        }
     }
     /// Fires the timers on CPU clocks that are due, given the process's user and system time.
     pub fn tick(&self, user: Nanos, system: Nanos) {
