@@ -1,1 +1,35 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+mod access;
+mod anon;
+mod frames;
+mod info;
+mod ops;
+mod raw;
+mod resident;
+mod space;
+mod types;
+mod user_io;
+mod vma;
+
+#[cfg(test)]
+mod tests;
+
+pub use access::FutexKey;
+pub use frames::FrameAllocator;
+pub use info::{SpaceStats, VmaInfo};
+pub use raw::VecMemory;
+pub use space::AddressSpace;
+pub use types::{
+    FaultAccess, FaultOutcome, FileMapping, Layout, Limits, MapOp, MmapRequest, Prot, SpaceBackend, VmFlags,
+};
+pub use user_io::{Iovec, IovecList, UserSink, UserSource};
+
+/// The flags and advice numbers of the memory calls.
+pub mod flags {
+    pub use crate::types::{madvise::*, mcl::*, mremap::*, ms::*};
+}
