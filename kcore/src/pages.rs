@@ -60,7 +60,11 @@ impl FilePages {
     /// The page with this index; a missing one is made by `fill`, which runs without the lock. If two race, the first one stays.
     ///
     /// Errors: `ENOMEM`, or what `fill` says.
-    pub fn get_or_fill(&self, index: u64, fill: impl FnOnce(&Frame) -> Result<(), Errno>) -> Result<Frame, Errno> {
+    pub fn get_or_fill(
+        &self,
+        index: u64,
+        fill: impl FnOnce(&Frame) -> Result<(), Errno>,
+    ) -> Result<Frame, Errno> {
         let frame = {
             let mut inner = self.inner.lock();
             if let Some(f) = inner.pages.get(&index) {
@@ -165,10 +169,8 @@ impl Inner {
             && index >= RUN
             && let Ok(at) = store.alloc(RUN)
         {
-            self.ahead = (1..RUN)
-                .rev()
-                .map(|i| Frame::from_owned(store, FileOffset(at.0 + i * PAGE_SIZE)))
-                .collect();
+            self.ahead =
+                (1..RUN).rev().map(|i| Frame::from_owned(store, FileOffset(at.0 + i * PAGE_SIZE))).collect();
             self.ahead_for = index + 1;
             return Ok(Frame::from_owned(store, at));
         }

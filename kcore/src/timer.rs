@@ -36,10 +36,7 @@ struct Inner {
 
 impl Default for TimerQueue {
     fn default() -> Self {
-        TimerQueue {
-            inner: Mutex::new(&TIMERS, Inner::default()),
-            on_earlier: Mutex::new(&TIMERS, None),
-        }
+        TimerQueue { inner: Mutex::new(&TIMERS, Inner::default()), on_earlier: Mutex::new(&TIMERS, None) }
     }
 }
 

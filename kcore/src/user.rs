@@ -137,7 +137,11 @@ impl<T> UserPtr<T, Write> {
 /// Loads a NUL-terminated string of at most `max` bytes with its terminator; the result is without it.
 ///
 /// Errors: `EFAULT`; `ENAMETOOLONG` if there is no NUL in the first `max` bytes.
-pub fn read_c_string(mem: &(impl UserMemory + ?Sized), addr: GuestAddr, max: usize) -> Result<Vec<u8>, Errno> {
+pub fn read_c_string(
+    mem: &(impl UserMemory + ?Sized),
+    addr: GuestAddr,
+    max: usize,
+) -> Result<Vec<u8>, Errno> {
     let mut out = Vec::new();
     let mut buf = [0u8; 256];
     let mut at = addr;

@@ -71,7 +71,10 @@ struct Entry {
 
 impl Default for WaitQueue {
     fn default() -> Self {
-        WaitQueue(Arc::new(Inner { entries: Mutex::new(&WAIT_QUEUE, Slab::new()), count: AtomicUsize::new(0) }))
+        WaitQueue(Arc::new(Inner {
+            entries: Mutex::new(&WAIT_QUEUE, Slab::new()),
+            count: AtomicUsize::new(0),
+        }))
     }
 }
 
@@ -91,8 +94,13 @@ impl WaitQueue {
     fn add(&self, events: Events, waker: &Waker, exclusive: bool) -> Registration {
         let mut entries = self.0.entries.lock();
         let seq = entries.iter().map(|(_, e)| e.seq).max().unwrap_or(0) + 1;
-        let key =
-            entries.insert(Entry { events: events | Events::ALWAYS, waker: waker.clone(), exclusive, woken: false, seq });
+        let key = entries.insert(Entry {
+            events: events | Events::ALWAYS,
+            waker: waker.clone(),
+            exclusive,
+            woken: false,
+            seq,
+        });
         self.0.count.fetch_add(1, Ordering::SeqCst);
         Registration { queue: self.clone(), key }
     }
@@ -117,8 +125,11 @@ impl WaitQueue {
         let mut wakers: SmallVec<[Waker; 4]> = SmallVec::new();
         {
             let mut entries = self.0.entries.lock();
-            let mut order: SmallVec<[(u64, usize); 8]> =
-                entries.iter().filter(|(_, e)| e.events.intersects(events)).map(|(k, e)| (e.seq, k)).collect();
+            let mut order: SmallVec<[(u64, usize); 8]> = entries
+                .iter()
+                .filter(|(_, e)| e.events.intersects(events))
+                .map(|(k, e)| (e.seq, k))
+                .collect();
             order.sort_unstable();
             for (_, key) in order {
                 let e = &mut entries[key];

@@ -1,1 +1,22 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod current;
+mod exec;
+mod kernel;
+pub mod loader;
+mod run;
+pub mod sched;
+mod space;
+pub mod syscall;
+mod task;
+mod usermem;
+
+pub use current::{CurrentTask, WaitEnd};
+pub use exec::{ExecRequest, exec};
+pub use kernel::{Host, Kernel, TraceSink};
+pub use run::run_task;
+pub use task::{ExitStatus, Task};

@@ -66,7 +66,13 @@ impl Inner {
 impl AddressSpace {
     /// Calls `f` with memory-file offsets that hold `len` bytes from `addr`, piece by piece, with the position of each piece, until one
     /// cannot be accessed. The frames stay for the time of the call. Returns the bytes covered.
-    fn pieces(&self, addr: GuestAddr, len: usize, need: Need, mut f: impl FnMut(FileOffset, usize, usize)) -> usize {
+    fn pieces(
+        &self,
+        addr: GuestAddr,
+        len: usize,
+        need: Need,
+        mut f: impl FnMut(FileOffset, usize, usize),
+    ) -> usize {
         let mut done = 0;
         while done < len {
             let Some(at) = addr.checked_add(done as u64) else { break };

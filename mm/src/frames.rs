@@ -108,7 +108,8 @@ impl FrameAllocator {
         &self.memory
     }
     fn counter(&self, page: u64) -> &AtomicU32 {
-        let chunk = self.counts[(page / CHUNK) as usize].call_once(|| (0..CHUNK).map(|_| AtomicU32::new(0)).collect());
+        let chunk = self.counts[(page / CHUNK) as usize]
+            .call_once(|| (0..CHUNK).map(|_| AtomicU32::new(0)).collect());
         &chunk[(page % CHUNK) as usize]
     }
     fn page(at: FileOffset) -> u64 {

@@ -69,7 +69,12 @@ impl World {
     }
 }
 
-fn guest_access(mm: &AddressSpace, t: &PageTable, at: GuestAddr, write: bool) -> Result<FileOffset, FaultOutcome> {
+fn guest_access(
+    mm: &AddressSpace,
+    t: &PageTable,
+    at: GuestAddr,
+    write: bool,
+) -> Result<FileOffset, FaultOutcome> {
     let need = if write { Prot::WRITE } else { Prot::READ };
     for _ in 0..3 {
         if let Some((frame, prot)) = t.0.lock().unwrap().get(&at.page_down().0)
@@ -94,7 +99,11 @@ fn memory_is_zero_and_keeps_what_is_stored() {
     let mut b = [0; 2];
     assert_eq!(w.mm.copy_in(GuestAddr(at.0 + PAGE_SIZE - 1), &mut b), 2);
     assert_eq!(b, [0, 7]);
-    assert_eq!(w.mm.copy_out(GuestAddr(at.0 + 3 * PAGE_SIZE - 1), b"xy"), 1, "stops at the end of the mapping");
+    assert_eq!(
+        w.mm.copy_out(GuestAddr(at.0 + 3 * PAGE_SIZE - 1), b"xy"),
+        1,
+        "stops at the end of the mapping"
+    );
 }
 
 #[test]
@@ -201,7 +210,10 @@ fn limits_and_bad_requests() {
     let at = |r| w.mm.mmap(r);
     assert_eq!(at(MmapRequest { len: 0, ..req.clone() }), Err(Errno::EINVAL));
     assert_eq!(at(MmapRequest { len: u64::MAX, ..req.clone() }), Err(Errno::ENOMEM));
-    assert_eq!(at(MmapRequest { fixed: true, addr: GuestAddr(0x20_0001), ..req.clone() }), Err(Errno::EINVAL));
+    assert_eq!(
+        at(MmapRequest { fixed: true, addr: GuestAddr(0x20_0001), ..req.clone() }),
+        Err(Errno::EINVAL)
+    );
     assert_eq!(at(MmapRequest { fixed: true, addr: GuestAddr(0), ..req.clone() }), Err(Errno::EPERM));
     let there = at(req.clone()).unwrap();
     assert_eq!(at(MmapRequest { noreplace: true, addr: there, ..req.clone() }), Err(Errno::EEXIST));

@@ -45,7 +45,11 @@ impl<'a> Cursor<'a> {
         usize::try_from(self.left).unwrap_or(usize::MAX)
     }
     /// Calls `copy` with pieces of the buffers, until `len` bytes are done or one falls short. Errors: `EFAULT` if that was the first.
-    fn advance(&mut self, len: usize, mut copy: impl FnMut(GuestAddr, usize, usize) -> usize) -> Result<usize, Errno> {
+    fn advance(
+        &mut self,
+        len: usize,
+        mut copy: impl FnMut(GuestAddr, usize, usize) -> usize,
+    ) -> Result<usize, Errno> {
         let mut done = 0;
         while done < len {
             let Some(v) = self.list.get(self.index) else { break };

@@ -53,7 +53,10 @@ impl Drop for FileRef {
 pub(crate) enum Backing {
     Anon,
     /// `offset` is that of the mapping's first page.
-    File { file: FileRef, offset: u64 },
+    File {
+        file: FileRef,
+        offset: u64,
+    },
 }
 
 /// One mapping.
@@ -178,7 +181,9 @@ impl VmaSet {
         }
     }
     pub(crate) fn insert(&mut self, v: Vma) {
-        debug_assert!(v.start < v.end && v.start.is_multiple_of(PAGE_SIZE) && v.end.is_multiple_of(PAGE_SIZE));
+        debug_assert!(
+            v.start < v.end && v.start.is_multiple_of(PAGE_SIZE) && v.end.is_multiple_of(PAGE_SIZE)
+        );
         self.account(&v, true);
         let old = self.map.insert(v.start, v);
         debug_assert!(old.is_none());

@@ -6,6 +6,10 @@ pub struct LockClass {
     name: &'static str,
     rank: u32,
     /// Whether several locks of this class may be held at once (the code orders them itself, by address for example).
+    #[cfg_attr(
+        not(all(debug_assertions, feature = "std")),
+        expect(dead_code, reason = "read where ranks are checked")
+    )]
     nests: bool,
 }
 

@@ -35,7 +35,10 @@ impl Inner {
             return Err(Errno::EINVAL);
         }
         let old = self.brk_end.next_multiple_of(PAGE_SIZE);
-        let new = to.checked_next_multiple_of(PAGE_SIZE).filter(|n| *n <= self.layout.max.0).ok_or(Errno::ENOMEM)?;
+        let new = to
+            .checked_next_multiple_of(PAGE_SIZE)
+            .filter(|n| *n <= self.layout.max.0)
+            .ok_or(Errno::ENOMEM)?;
         if new > old {
             let vma = Vma {
                 start: old,

@@ -95,7 +95,9 @@ impl Inner {
 
     /// Extends a stack down to `page` if the mapping above is one and nothing is too near below.
     pub(crate) fn grow_stack(&mut self, page: u64) -> bool {
-        let Some(v) = self.vmas.after(page).filter(|v| v.flags.contains(VmFlags::GROWSDOWN)) else { return false };
+        let Some(v) = self.vmas.after(page).filter(|v| v.flags.contains(VmFlags::GROWSDOWN)) else {
+            return false;
+        };
         let (start, end, grown) = (v.start, v.end, Vma { start: page, ..v.clone() });
         let below = self.vmas.before(page).map_or(0, |b| b.end);
         let too_low = page < self.layout.min.0 || page - below < STACK_GUARD && below != 0;

@@ -15,9 +15,9 @@ impl AddressSpace {
     ///
     /// Errors: `ENOMEM` if the host refuses a change of protection.
     pub fn fork(&self, backend: Arc<dyn SpaceBackend>) -> Result<Arc<AddressSpace>, Errno> {
-        let (layout, precise) = {
+        let (layout, precise, marks) = {
             let s = self.inner.read();
-            (s.layout, s.precise)
+            (s.layout, s.precise, (s.brk_start, s.brk_end, s.limits))
         };
         let child = AddressSpace::new(self.frames.clone(), backend, layout, precise);
         let (vmas, runs) = self.update(|s| s.fork_parts())?;
@@ -31,11 +31,7 @@ impl AddressSpace {
             }
             vmas.into_iter().for_each(|v| c.vmas.insert(v));
             runs.into_iter().for_each(|r| c.resident.insert(r));
-            let p = self.inner_marks();
-            c.brk_start = p.0;
-            c.brk_end = p.1;
-            c.marks = p.2;
-            c.limits = p.3;
+            (c.brk_start, c.brk_end, c.limits) = marks;
             Ok(())
         })?;
         Ok(child)
@@ -75,12 +71,5 @@ impl Inner {
             return Err(e);
         }
         Ok((vmas, runs))
-    }
-}
-
-impl AddressSpace {
-    fn inner_marks(&self) -> (u64, u64, crate::space::Marks, crate::types::Limits) {
-        let s = self.inner.read();
-        (s.brk_start, s.brk_end, s.marks, s.limits)
     }
 }

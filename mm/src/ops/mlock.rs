@@ -25,7 +25,8 @@ impl AddressSpace {
                 .filter(|v| v.flags.contains(VmFlags::LOCKED))
                 .map(|v| v.end.min(end) - v.start.max(start))
                 .sum();
-            if s.vmas.locked + (end - start) - already > s.limits.memlock_bytes || !s.vmas.covers(start, end) {
+            if s.vmas.locked + (end - start) - already > s.limits.memlock_bytes || !s.vmas.covers(start, end)
+            {
                 return Err(Errno::ENOMEM);
             }
             s.vmas.update(start, end, |v| v.flags = v.flags - VmFlags::LOCK_ON_FAULT | lock_flags(on_fault));

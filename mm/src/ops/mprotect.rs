@@ -40,7 +40,9 @@ impl Inner {
             if run.mapped.is_some_and(|m| m != access) {
                 run.mapped = Some(access);
                 match ops.last_mut() {
-                    Some(MapOp::Protect { range, access: a }) if range.end().0 == run.start && *a == access => {
+                    Some(MapOp::Protect { range, access: a })
+                        if range.end().0 == run.start && *a == access =>
+                    {
                         *range = guest_range(range.start().0, run.end);
                     }
                     _ => ops.push(MapOp::Protect { range: guest_range(run.start, run.end), access }),

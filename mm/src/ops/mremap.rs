@@ -118,7 +118,12 @@ impl Inner {
         }
         let runs: Vec<Run> = self.resident.take(start, end);
         for r in runs {
-            self.resident.insert(Run { start: to + (r.start - start), end: to + (r.end - start), mapped: None, ..r });
+            self.resident.insert(Run {
+                start: to + (r.start - start),
+                end: to + (r.end - start),
+                mapped: None,
+                ..r
+            });
         }
         self.apply(&[MapOp::Unmap { range: guest_range(start, end) }])
     }

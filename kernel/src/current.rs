@@ -1,0 +1,103 @@
+//! A guest thread, as its own future sees it: the only one that waits or touches registers.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::future::poll_fn;
+use core::task::Poll;
+
+use kcore::host::Nanos;
+use kcore::io::{IoError, IoResult};
+use kcore::sync::{LockClass, Mutex};
+use kcore::timer::TimerTarget;
+use kcore::wait::WaitSet;
+use platform::{GuestThread, UserRegs};
+
+use crate::kernel::Kernel;
+use crate::task::{ExitStatus, Task};
+
+static SLEEPER: LockClass = LockClass::new("sleeper", 860);
+pub(crate) static THREAD: LockClass = LockClass::new("guest thread", 2);
+
+/// Why a wait ended without what was waited for. There is no conversion of `Interrupted` to an errno: each system call chooses
+/// how it restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitEnd {
+    /// The deadline passed.
+    TimedOut,
+    /// A signal (or an exec, exit or checkpoint) wants the task.
+    Interrupted,
+    /// What was waited for failed.
+    Failed(abi::Errno),
+}
+
+/// A guest thread in the hands of the future that runs it.
+pub struct CurrentTask {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) task: Arc<Task>,
+    /// Never locked: it is reached by `get_mut` only, and the mutex makes references to the whole shareable across waits.
+    pub(crate) thread: Mutex<Box<dyn GuestThread>>,
+    pub(crate) regs: UserRegs,
+    pub(crate) exiting: Option<ExitStatus>,
+}
+
+struct Sleeper(Mutex<Option<core::task::Waker>>);
+
+impl TimerTarget for Sleeper {
+    fn fire(self: Arc<Self>, _now: Nanos) {
+        let waker = self.0.lock().take();
+        if let Some(w) = waker {
+            w.wake();
+        }
+    }
+}
+
+impl CurrentTask {
+    /// The kernel.
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+    /// What others see of this task.
+    pub fn task(&self) -> &Arc<Task> {
+        &self.task
+    }
+    /// Waits until `attempt` says something other than [`IoError::Again`]: it is tried first, after registering on the queues of
+    /// `set`, and at each wake. `deadline` is on the monotonic clock. This is the one place where a task waits.
+    pub async fn wait<T>(
+        &self,
+        set: &WaitSet,
+        deadline: Option<Nanos>,
+        mut attempt: impl FnMut() -> IoResult<T>,
+    ) -> Result<T, WaitEnd> {
+        let mut registrations = None;
+        let mut timer = None;
+        let end = poll_fn(|cx| {
+            self.task.set_waker(cx.waker());
+            if registrations.is_none() {
+                registrations = Some(set.register(cx.waker()));
+            }
+            match attempt() {
+                Ok(v) => return Poll::Ready(Ok(v)),
+                Err(IoError::Errno(e)) => return Poll::Ready(Err(WaitEnd::Failed(e))),
+                Err(IoError::Again) => {}
+            }
+            if self.task.is_interrupted() {
+                return Poll::Ready(Err(WaitEnd::Interrupted));
+            }
+            if let Some(at) = deadline {
+                if self.kernel.host().clock.monotonic() >= at {
+                    return Poll::Ready(Err(WaitEnd::TimedOut));
+                }
+                if timer.is_none() {
+                    let sleeper = Arc::new(Sleeper(Mutex::new(&SLEEPER, Some(cx.waker().clone()))));
+                    timer = Some(self.kernel.timers().arm(at, sleeper));
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+        if let Some(key) = timer {
+            self.kernel.timers().cancel(key);
+        }
+        end
+    }
+}

@@ -1,0 +1,6 @@
+//! Runs guest threads: each is a future, polled by a fixed set of workers.
+
+mod executor;
+mod runnable;
+
+pub use executor::{Executor, Idle};

@@ -1,0 +1,63 @@
+//! Joins an address space of `mm` to a guest space of the platform.
+
+use alloc::sync::Arc;
+
+use abi::Errno;
+use mm::{AddressSpace, Layout, MapOp, Prot, SpaceBackend};
+use platform::{Access, GuestSpace};
+use smallvec::SmallVec;
+
+use crate::kernel::Kernel;
+use kcore::addr::GuestAddr;
+
+struct Backend(Arc<dyn GuestSpace>);
+
+fn access(prot: Prot) -> Access {
+    let mut a = Access::empty();
+    a.set(Access::READ, prot.contains(Prot::READ));
+    a.set(Access::WRITE, prot.contains(Prot::WRITE));
+    a.set(Access::EXEC, prot.contains(Prot::EXEC));
+    a
+}
+
+impl SpaceBackend for Backend {
+    fn apply(&self, ops: &[MapOp]) -> Result<(), Errno> {
+        let ops: SmallVec<[platform::MapOp; 8]> = ops
+            .iter()
+            .map(|op| match *op {
+                MapOp::Map { range, offset, access: a, populate } => {
+                    platform::MapOp::Map { range, offset, access: access(a), populate }
+                }
+                MapOp::Unmap { range } => platform::MapOp::Unmap { range },
+                MapOp::Protect { range, access: a } => platform::MapOp::Protect { range, access: access(a) },
+            })
+            .collect();
+        self.0.apply(&ops)
+    }
+}
+
+/// A guest's memory: what the kernel knows of it, and the platform's space that shows it to the guest.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    pub(crate) mm: Arc<AddressSpace>,
+    pub(crate) space: Arc<dyn GuestSpace>,
+}
+
+/// Bytes below the top of the address space where the stack ends at most, and below which mappings are placed at most: both
+/// are moved down further by a random number of pages.
+const STACK_GAP: u64 = 1 << 30;
+
+/// An empty memory. Errors: `ENOMEM`, `EAGAIN` when the host refuses another stub.
+pub(crate) fn new_memory(kernel: &Kernel) -> Result<Memory, Errno> {
+    let host = kernel.host();
+    let caps = host.platform.caps();
+    let space = host.platform.new_space()?;
+    let random = host.entropy.next_u64();
+    let top = caps.max_address.page_down();
+    let stack_top = GuestAddr(top.0 - (random & 0x3fff) * kcore::addr::PAGE_SIZE);
+    let mmap_base = GuestAddr(top.0 - STACK_GAP - (random >> 32 & 0xffff) * kcore::addr::PAGE_SIZE);
+    let layout = Layout { min: caps.min_address, max: caps.max_address, mmap_base, stack_top };
+    let backend = Arc::new(Backend(space.clone()));
+    let mm = AddressSpace::new(host.frames.clone(), backend, layout, caps.precise_faults);
+    Ok(Memory { mm, space })
+}

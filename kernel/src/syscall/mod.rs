@@ -1,0 +1,34 @@
+//! System calls: the table, and the handlers in a module for each family.
+
+mod args;
+mod file;
+mod memory;
+mod path;
+mod process;
+mod system;
+pub mod table;
+mod time;
+
+pub use table::{ArgInfo, Entry, Status, entries, entry};
+
+use abi::Errno;
+
+use crate::current::CurrentTask;
+use crate::run::return_value;
+
+/// What a handler returns: the value of the return register, or an error.
+pub(crate) type SysResult = Result<u64, Errno>;
+
+/// Serves the system call that the guest's registers describe.
+pub(crate) async fn handle(cx: &mut CurrentTask) {
+    let r = &cx.regs;
+    let (nr, args) = (r.orig_rax, [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9]);
+    let result = match u32::try_from(nr) {
+        Ok(nr) => table::dispatch(cx, nr, args).await,
+        Err(_) => Err(Errno::ENOSYS),
+    };
+    if let Some(sink) = &cx.kernel.host().trace {
+        sink.line(&table::trace_line(cx.task.pid(), nr, args, result));
+    }
+    cx.regs.rax = return_value(result);
+}

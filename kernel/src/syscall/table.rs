@@ -1,0 +1,210 @@
+//! The declaration of every system call: number, name, arguments, handler, status. Dispatch, traces and the compatibility page come
+//! from it, and so can generators of test programs.
+
+use alloc::string::String;
+use core::ffi::c_char;
+use core::fmt::Write;
+
+use abi::Errno;
+use kcore::addr::GuestAddr;
+use kcore::id::{Fd, Pid};
+use kcore::user::{Read as R, UserPtr, Write as W};
+
+use super::args::Arg;
+use super::{SysResult, file, memory, path, process, system, time};
+use crate::current::CurrentTask;
+use crate::usermem::RawIovec;
+
+/// How much of a system call works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All that programs use.
+    Full,
+    /// A part; the text says what is missing.
+    Partial(&'static str),
+}
+
+impl Status {
+    /// Whether there is a handler at all.
+    pub const fn is_implemented(self) -> bool {
+        matches!(self, Status::Full | Status::Partial(_))
+    }
+}
+
+/// One argument.
+#[derive(Clone, Copy, Debug)]
+pub struct ArgInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// What the register holds: `int`, `fd`, `ptr`, …
+    pub kind: &'static str,
+    show: fn(u64, &mut String),
+}
+
+/// One system call.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Its number on x86-64.
+    pub number: u32,
+    /// Its name.
+    pub name: &'static str,
+    /// Its arguments.
+    pub args: &'static [ArgInfo],
+    /// How much of it works.
+    pub status: Status,
+}
+
+macro_rules! call {
+    (async, $f:path, $cx:ident, $($a:expr),*) => { $f($cx, $($a),*).await };
+    (sync, $f:path, $cx:ident, $($a:expr),*) => { $f($cx, $($a),*) };
+}
+
+macro_rules! syscalls {
+    ($($nr:literal $name:ident($($arg:ident: $ty:ty),*) => $mode:ident $handler:path, $status:expr;)*) => {
+        static TABLE: &[Entry] = &[$(Entry {
+            number: $nr,
+            name: stringify!($name),
+            args: &[$(ArgInfo { name: stringify!($arg), kind: <$ty as Arg>::KIND, show: <$ty as Arg>::show }),*],
+            status: $status,
+        }),*];
+
+        /// Calls the handler of `nr`. Errors: the handler's; `ENOSYS` if there is none.
+        pub(super) async fn dispatch(cx: &mut CurrentTask, nr: u32, args: [u64; 6]) -> SysResult {
+            match nr {
+                $($nr => {
+                    let mut _regs = args.into_iter();
+                    $(let $arg = <$ty as Arg>::from_reg(_regs.next().unwrap_or(0));)*
+                    call!($mode, $handler, cx, $($arg),*)
+                })*
+                _ => Err(Errno::ENOSYS),
+            }
+        }
+    };
+}
+
+use Status::{Full, Partial};
+
+syscalls! {
+    0 read(fd: Fd, buf: UserPtr<u8, W>, count: usize) => async file::read, Full;
+    1 write(fd: Fd, buf: UserPtr<u8, R>, count: usize) => async file::write, Full;
+    2 open(path: UserPtr<c_char>, flags: u32, mode: u32) => sync path::open, Partial("a FIFO's opener does not wait");
+    3 close(fd: Fd) => sync file::close, Full;
+    4 stat(path: UserPtr<c_char>, buf: GuestAddr) => sync path::stat, Full;
+    5 fstat(fd: Fd, buf: GuestAddr) => sync file::fstat, Full;
+    6 lstat(path: UserPtr<c_char>, buf: GuestAddr) => sync path::lstat, Full;
+    8 lseek(fd: Fd, offset: i64, whence: u32) => sync file::lseek, Full;
+    9 mmap(addr: GuestAddr, len: u64, prot: u32, flags: u32, fd: Fd, offset: u64) => sync memory::mmap, Partial("no huge pages");
+    10 mprotect(addr: GuestAddr, len: u64, prot: u32) => sync memory::mprotect, Full;
+    11 munmap(addr: GuestAddr, len: u64) => sync memory::munmap, Full;
+    12 brk(addr: GuestAddr) => sync memory::brk, Full;
+    17 pread64(fd: Fd, buf: UserPtr<u8, W>, count: usize, offset: i64) => sync file::pread64, Full;
+    18 pwrite64(fd: Fd, buf: UserPtr<u8, R>, count: usize, offset: i64) => sync file::pwrite64, Full;
+    19 readv(fd: Fd, iov: UserPtr<RawIovec>, count: usize) => async file::readv, Full;
+    20 writev(fd: Fd, iov: UserPtr<RawIovec>, count: usize) => async file::writev, Full;
+    21 access(path: UserPtr<c_char>, mode: u32) => sync path::access, Full;
+    25 mremap(old: GuestAddr, old_len: u64, new_len: u64, flags: u32, new: GuestAddr) => sync memory::mremap, Full;
+    26 msync(addr: GuestAddr, len: u64, flags: u32) => sync memory::msync, Full;
+    28 madvise(addr: GuestAddr, len: u64, advice: i32) => sync memory::madvise, Full;
+    32 dup(fd: Fd) => sync file::dup, Full;
+    33 dup2(old: Fd, new: Fd) => sync file::dup2, Full;
+    35 nanosleep(req: GuestAddr, rem: GuestAddr) => async time::nanosleep, Partial("not restarted after a stop");
+    39 getpid() => sync process::getpid, Full;
+    60 exit(status: i32) => sync process::exit, Full;
+    63 uname(buf: GuestAddr) => sync system::uname, Full;
+    74 fsync(fd: Fd) => sync file::fsync, Full;
+    75 fdatasync(fd: Fd) => sync file::fdatasync, Full;
+    76 truncate(path: UserPtr<c_char>, len: i64) => sync path::truncate, Full;
+    77 ftruncate(fd: Fd, len: i64) => sync file::ftruncate, Full;
+    79 getcwd(buf: GuestAddr, size: usize) => sync path::getcwd, Full;
+    80 chdir(path: UserPtr<c_char>) => sync path::chdir, Full;
+    81 fchdir(fd: Fd) => sync path::fchdir, Full;
+    82 rename(old: UserPtr<c_char>, new: UserPtr<c_char>) => sync path::rename, Full;
+    83 mkdir(path: UserPtr<c_char>, mode: u32) => sync path::mkdir, Full;
+    84 rmdir(path: UserPtr<c_char>) => sync path::rmdir, Full;
+    86 link(old: UserPtr<c_char>, new: UserPtr<c_char>) => sync path::link, Full;
+    87 unlink(path: UserPtr<c_char>) => sync path::unlink, Full;
+    88 symlink(target: UserPtr<c_char>, path: UserPtr<c_char>) => sync path::symlink, Full;
+    89 readlink(path: UserPtr<c_char>, buf: GuestAddr, size: i32) => sync path::readlink, Full;
+    95 umask(mask: u32) => sync path::umask, Full;
+    96 gettimeofday(tv: GuestAddr, tz: GuestAddr) => sync time::gettimeofday, Full;
+    102 getuid() => sync process::getuid, Full;
+    104 getgid() => sync process::getgid, Full;
+    107 geteuid() => sync process::geteuid, Full;
+    108 getegid() => sync process::getegid, Full;
+    158 arch_prctl(code: i32, addr: u64) => sync process::arch_prctl, Partial("FS and GS bases only");
+    186 gettid() => sync process::getpid, Full;
+    201 time(out: GuestAddr) => sync time::time, Full;
+    217 getdents64(fd: Fd, buf: GuestAddr, size: u32) => sync file::getdents64, Full;
+    218 set_tid_address(addr: GuestAddr) => sync process::set_tid_address, Partial("the word is not cleared at exit: a process has one thread");
+    228 clock_gettime(clock: i32, out: GuestAddr) => sync time::clock_gettime, Partial("no CPU clocks");
+    229 clock_getres(clock: i32, out: GuestAddr) => sync time::clock_getres, Partial("no CPU clocks");
+    230 clock_nanosleep(clock: i32, flags: u32, req: GuestAddr, rem: GuestAddr) => async time::clock_nanosleep, Partial("a change of the real-time clock is not noticed");
+    231 exit_group(status: i32) => sync process::exit, Full;
+    257 openat(dir: Fd, path: UserPtr<c_char>, flags: u32, mode: u32) => sync path::openat, Partial("a FIFO's opener does not wait");
+    258 mkdirat(dir: Fd, path: UserPtr<c_char>, mode: u32) => sync path::mkdirat, Full;
+    262 newfstatat(dir: Fd, path: UserPtr<c_char>, buf: GuestAddr, flags: u32) => sync path::newfstatat, Full;
+    263 unlinkat(dir: Fd, path: UserPtr<c_char>, flags: u32) => sync path::unlinkat, Full;
+    264 renameat(olddir: Fd, old: UserPtr<c_char>, newdir: Fd, new: UserPtr<c_char>) => sync path::renameat, Full;
+    266 symlinkat(target: UserPtr<c_char>, dir: Fd, path: UserPtr<c_char>) => sync path::symlinkat, Full;
+    267 readlinkat(dir: Fd, path: UserPtr<c_char>, buf: GuestAddr, size: i32) => sync path::readlinkat, Full;
+    269 faccessat(dir: Fd, path: UserPtr<c_char>, mode: u32) => sync path::faccessat, Full;
+    292 dup3(old: Fd, new: Fd, flags: u32) => sync file::dup3, Full;
+    316 renameat2(olddir: Fd, old: UserPtr<c_char>, newdir: Fd, new: UserPtr<c_char>, flags: u32) => sync path::renameat2, Full;
+    318 getrandom(buf: GuestAddr, count: usize, flags: u32) => sync system::getrandom, Full;
+    439 faccessat2(dir: Fd, path: UserPtr<c_char>, mode: u32, flags: u32) => sync path::faccessat2, Full;
+}
+
+/// All declared system calls, by number.
+pub fn entries() -> &'static [Entry] {
+    TABLE
+}
+
+/// The system call of this number; `None` means that it answers `ENOSYS`.
+pub fn entry(number: u32) -> Option<&'static Entry> {
+    TABLE.binary_search_by_key(&number, |e| e.number).ok().map(|i| &TABLE[i])
+}
+
+/// One line for `--strace`.
+pub(super) fn trace_line(pid: Pid, nr: u64, args: [u64; 6], result: SysResult) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(out, "[{pid}] ");
+    match u32::try_from(nr).ok().and_then(entry) {
+        Some(e) => {
+            let _ = write!(out, "{}(", e.name);
+            for (i, (info, reg)) in e.args.iter().zip(args).enumerate() {
+                let _ = write!(out, "{}{}=", if i > 0 { ", " } else { "" }, info.name);
+                (info.show)(reg, &mut out);
+            }
+            out.push(')');
+        }
+        None => {
+            let _ = write!(out, "syscall_{nr}({args:x?})");
+        }
+    }
+    let _ = match result {
+        Ok(v) => write!(out, " = {v:#x}"),
+        Err(e) => write!(out, " = -1 {e:?} ({})", e.text()),
+    };
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_rise() {
+        assert!(TABLE.is_sorted_by_key(|e| e.number), "binary search needs the table in order");
+        assert!(TABLE.windows(2).all(|w| w[0].number != w[1].number));
+        assert_eq!(entry(231).unwrap().name, "exit_group");
+        assert!(entry(9999).is_none());
+    }
+
+    #[test]
+    fn traces_name_arguments() {
+        let line = trace_line(Pid(7), 3, [u64::MAX, 0, 0, 0, 0, 0], Err(Errno::EBADF));
+        assert_eq!(line, "[7] close(fd=-1) = -1 EBADF (Bad file descriptor)");
+        assert_eq!(trace_line(Pid(1), 12, [0; 6], Ok(16)), "[1] brk(addr=0x0) = 0x10");
+    }
+}

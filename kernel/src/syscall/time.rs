@@ -1,0 +1,107 @@
+//! System calls about time.
+
+use abi::Errno;
+use kcore::addr::GuestAddr;
+use kcore::host::{ClockSource, Nanos};
+use kcore::io::{IoError, IoResult};
+use kcore::user::UserPtr;
+use kcore::wait::WaitSet;
+
+use super::SysResult;
+use crate::current::{CurrentTask, WaitEnd};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn source(clock: i32) -> Result<ClockSource, Errno> {
+    match clock {
+        // REALTIME, REALTIME_COARSE, REALTIME_ALARM, TAI.
+        0 | 5 | 8 | 11 => Ok(ClockSource::Realtime),
+        // MONOTONIC, MONOTONIC_RAW, MONOTONIC_COARSE, BOOTTIME, BOOTTIME_ALARM.
+        1 | 4 | 6 | 7 | 9 => Ok(ClockSource::Monotonic),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn timespec(ns: Nanos) -> [u64; 2] {
+    [ns / SECOND, ns % SECOND]
+}
+
+/// `clock_gettime(2)`.
+pub(super) fn clock_gettime(cx: &mut CurrentTask, clock: i32, out: GuestAddr) -> SysResult {
+    let now = cx.kernel().host().clock.now(source(clock)?);
+    cx.put(out, &timespec(now))?;
+    Ok(0)
+}
+
+/// `clock_getres(2)`.
+pub(super) fn clock_getres(cx: &mut CurrentTask, clock: i32, out: GuestAddr) -> SysResult {
+    source(clock)?;
+    let coarse = matches!(clock, 5 | 6);
+    if !out.is_null() {
+        cx.put(out, &[0u64, if coarse { 4_000_000 } else { 1 }])?;
+    }
+    Ok(0)
+}
+
+/// `gettimeofday(2)`.
+pub(super) fn gettimeofday(cx: &mut CurrentTask, tv: GuestAddr, tz: GuestAddr) -> SysResult {
+    let now = cx.kernel().host().clock.realtime();
+    if !tv.is_null() {
+        cx.put(tv, &[now / SECOND, now % SECOND / 1000])?;
+    }
+    if !tz.is_null() {
+        cx.put(tz, &0u64)?;
+    }
+    Ok(0)
+}
+
+/// `time(2)`.
+pub(super) fn time(cx: &mut CurrentTask, out: GuestAddr) -> SysResult {
+    let now = cx.kernel().host().clock.realtime() / SECOND;
+    if !out.is_null() {
+        cx.put(out, &now)?;
+    }
+    Ok(now)
+}
+
+/// A duration or time of a guest, in nanoseconds. Errors: `EFAULT`; `EINVAL` for one that is none.
+fn read_timespec(cx: &CurrentTask, at: GuestAddr) -> Result<Nanos, Errno> {
+    let [sec, nsec] = UserPtr::<[i64; 2]>::new(at).read(&*cx.task.mm())?;
+    let sec = u64::try_from(sec).map_err(|_| Errno::EINVAL)?;
+    let nsec = u64::try_from(nsec).ok().filter(|n| *n < SECOND).ok_or(Errno::EINVAL)?;
+    Ok(sec.saturating_mul(SECOND).saturating_add(nsec))
+}
+
+/// `nanosleep(2)`. Errors: `EINVAL` for a time that is none, `EINTR` with what remains stored.
+pub(super) async fn nanosleep(cx: &mut CurrentTask, req: GuestAddr, rem: GuestAddr) -> SysResult {
+    clock_nanosleep(cx, 1, 0, req, rem).await
+}
+
+/// `clock_nanosleep(2)`. Errors: `EINVAL` for a clock or a time that is none, `EINTR` with what remains stored unless the time was absolute.
+pub(super) async fn clock_nanosleep(
+    cx: &mut CurrentTask,
+    clock: i32,
+    flags: u32,
+    req: GuestAddr,
+    rem: GuestAddr,
+) -> SysResult {
+    const TIMER_ABSTIME: u32 = 1;
+    let source = source(clock)?;
+    let time = read_timespec(cx, req)?;
+    let host = &cx.kernel().host().clock;
+    let absolute = flags & TIMER_ABSTIME != 0;
+    let delay = if absolute { time.saturating_sub(host.now(source)) } else { time };
+    let deadline = host.monotonic().saturating_add(delay);
+    let never = || -> IoResult<()> { Err(IoError::Again) };
+    match cx.wait(&WaitSet::new(), Some(deadline), never).await {
+        Ok(()) | Err(WaitEnd::TimedOut) => Ok(0),
+        Err(WaitEnd::Interrupted) => {
+            if !rem.is_null() && !absolute {
+                let left = deadline.saturating_sub(cx.kernel().host().clock.monotonic());
+                cx.put(rem, &timespec(left))?;
+            }
+            Err(Errno::EINTR)
+        }
+        Err(WaitEnd::Failed(e)) => Err(e),
+    }
+}

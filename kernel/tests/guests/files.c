@@ -1,0 +1,70 @@
+// Files, directories and memory, with libc.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHECK(x) do { if (!(x)) { printf("line %d: %s: %s\n", __LINE__, #x, strerror(errno)); exit(1); } } while (0)
+
+int main(void) {
+    CHECK(mkdir("/d", 0755) == 0);
+    CHECK(mkdir("/d", 0755) == -1 && errno == EEXIST);
+    FILE *f = fopen("/d/file", "w+");
+    CHECK(f);
+    for (int i = 0; i < 20000; i++)
+        fprintf(f, "line %d\n", i);
+    CHECK(fflush(f) == 0);
+    struct stat st;
+    CHECK(stat("/d/file", &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 208890);
+    char *map = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(f), 0);
+    CHECK(map != MAP_FAILED && memcmp(map, "line 0\n", 7) == 0);
+    memcpy(map + 4096, "MAPPED", 6);
+    char buf[6];
+    CHECK(pread(fileno(f), buf, 6, 4096) == 6 && memcmp(buf, "MAPPED", 6) == 0);
+    char *private = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, fileno(f), 0);
+    CHECK(private != MAP_FAILED);
+    private[0] = 'X';
+    CHECK(map[0] == 'l');
+    CHECK(munmap(map, st.st_size) == 0 && fclose(f) == 0);
+
+    CHECK(symlink("file", "/d/link") == 0 && rename("/d/file", "/d/other") == 0);
+    CHECK(open("/d/link", O_RDONLY) == -1 && errno == ENOENT);
+    int n = 0;
+    DIR *d = opendir("/d");
+    CHECK(d);
+    while (readdir(d))
+        n++;
+    CHECK(n == 4 && closedir(d) == 0);
+    CHECK(chdir("/d") == 0 && strcmp(getcwd(NULL, 0), "/d") == 0);
+    CHECK(unlink("other") == 0 && unlink("link") == 0 && rmdir("/d") == 0);
+
+    char *big = malloc(64 << 20);
+    CHECK(big);
+    for (size_t i = 0; i < 64 << 20; i += 4096)
+        big[i] = i >> 12;
+    for (size_t i = 0; i < 64 << 20; i += 4096)
+        CHECK(big[i] == (char)(i >> 12));
+    free(big);
+
+    int zero = open("/dev/zero", O_RDONLY);
+    char z[16] = "not zero at all";
+    CHECK(zero >= 0 && read(zero, z, sizeof z) == sizeof z && z[0] == 0 && z[15] == 0);
+    struct utsname u;
+    CHECK(uname(&u) == 0 && strcmp(u.sysname, "Linux") == 0 && strcmp(u.nodename, "test") == 0);
+    struct timespec before, after, nap = { 0, 20000000 };
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    CHECK(nanosleep(&nap, NULL) == 0);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    CHECK((after.tv_sec - before.tv_sec) * 1000000000L + after.tv_nsec - before.tv_nsec >= 20000000);
+    CHECK(write(99, "x", 1) == -1 && errno == EBADF);
+    CHECK(write(1, (void *)8, 1) == -1 && errno == EFAULT);
+    puts("all is well");
+    return 0;
+}

@@ -1,0 +1,39 @@
+//! Whole static programs on the ptrace platform.
+
+mod common;
+
+use common::{compile, run};
+use kernel::ExitStatus;
+
+#[test]
+fn hello() {
+    let outcome = run(&compile("hello", &["-static"]), &["one", "two words"]);
+    assert_eq!(
+        outcome.output, "hello from program with 2 arguments\n1: one\n2: two words\n",
+        "{}",
+        outcome.trace
+    );
+    assert_eq!(outcome.status, ExitStatus::Code(43));
+    assert!(outcome.trace.contains("write(fd=1"), "{}", outcome.trace);
+}
+
+#[test]
+fn position_independent_hello() {
+    let outcome = run(&compile("hello", &["-static-pie"]), &[]);
+    assert_eq!(outcome.output, "hello from program with 0 arguments\n", "{}", outcome.trace);
+    assert_eq!(outcome.status, ExitStatus::Code(41));
+}
+
+#[test]
+fn files_and_memory() {
+    let outcome = run(&compile("files", &["-static"]), &[]);
+    assert_eq!(outcome.output, "all is well\n", "{}", outcome.trace);
+    assert_eq!(outcome.status, ExitStatus::Code(0));
+}
+
+#[test]
+fn a_bad_access_ends_the_program() {
+    let program = compile("crash", &["-static"]);
+    assert_eq!(run(&program, &[]).status, ExitStatus::Signal(11));
+    assert_eq!(run(&program, &["write", "to", "code"]).status, ExitStatus::Signal(11));
+}
