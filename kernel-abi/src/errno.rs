@@ -162,6 +162,8 @@ errnos! {
 impl Errno {
     /// `EWOULDBLOCK` is another name of `EAGAIN`.
     pub const EWOULDBLOCK: Errno = Errno::EAGAIN;
+    /// `EOPNOTSUPP` is another name of `ENOTSUP`.
+    pub const EOPNOTSUPP: Errno = Errno::ENOTSUP;
 
     /// The error of this number, or `None` if it is outside `1..=4095`, the range a system call can return.
     pub const fn from_raw(raw: i32) -> Option<Errno> {

@@ -13,10 +13,13 @@ use kcore::wait::WaitSet;
 use platform::{GuestThread, UserRegs};
 
 use crate::kernel::Kernel;
-use crate::task::{ExitStatus, Task};
+use crate::signal::Interrupted;
+use crate::task::Task;
+use task::ExitStatus;
 
 static SLEEPER: LockClass = LockClass::new("sleeper", 860);
-pub(crate) static THREAD: LockClass = LockClass::new("guest thread", 2);
+static INTERRUPTED: LockClass = LockClass::new("interrupted call", 3);
+static THREAD: LockClass = LockClass::new("guest thread", 2);
 
 /// Why a wait ended without what was waited for. There is no conversion of `Interrupted` to an errno: each system call chooses
 /// how it restarts.
@@ -33,11 +36,13 @@ pub enum WaitEnd {
 /// A guest thread in the hands of the future that runs it.
 pub struct CurrentTask {
     pub(crate) kernel: Arc<Kernel>,
-    pub(crate) task: Arc<Task>,
+    pub(crate) task: Task,
     /// Never locked: it is reached by `get_mut` only, and the mutex makes references to the whole shareable across waits.
     pub(crate) thread: Mutex<Box<dyn GuestThread>>,
     pub(crate) regs: UserRegs,
     pub(crate) exiting: Option<ExitStatus>,
+    /// The system call that a signal interrupted, while signals are taken.
+    pub(crate) interrupted: Mutex<Option<Interrupted>>,
 }
 
 struct Sleeper(Mutex<Option<core::task::Waker>>);
@@ -52,12 +57,27 @@ impl TimerTarget for Sleeper {
 }
 
 impl CurrentTask {
+    pub(crate) fn new(
+        kernel: &Arc<Kernel>,
+        task: Task,
+        thread: Box<dyn GuestThread>,
+        regs: UserRegs,
+    ) -> CurrentTask {
+        CurrentTask {
+            kernel: kernel.clone(),
+            task,
+            thread: Mutex::new(&THREAD, thread),
+            regs,
+            exiting: None,
+            interrupted: Mutex::new(&INTERRUPTED, None),
+        }
+    }
     /// The kernel.
     pub fn kernel(&self) -> &Arc<Kernel> {
         &self.kernel
     }
     /// What others see of this task.
-    pub fn task(&self) -> &Arc<Task> {
+    pub fn task(&self) -> &Task {
         &self.task
     }
     /// Waits until `attempt` says something other than [`IoError::Again`]: it is tried first, after registering on the queues of
@@ -71,7 +91,7 @@ impl CurrentTask {
         let mut registrations = None;
         let mut timer = None;
         let end = poll_fn(|cx| {
-            self.task.set_waker(cx.waker());
+            self.task.core.set_waker(Some(cx.waker().clone()));
             if registrations.is_none() {
                 registrations = Some(set.register(cx.waker()));
             }
@@ -80,7 +100,7 @@ impl CurrentTask {
                 Err(IoError::Errno(e)) => return Poll::Ready(Err(WaitEnd::Failed(e))),
                 Err(IoError::Again) => {}
             }
-            if self.task.is_interrupted() {
+            if self.task.core.signal_pending() || self.task.core.interrupted() {
                 return Poll::Ready(Err(WaitEnd::Interrupted));
             }
             if let Some(at) = deadline {
@@ -99,5 +119,18 @@ impl CurrentTask {
             self.kernel.timers().cancel(key);
         }
         end
+    }
+
+    /// Waits like [`CurrentTask::wait`], but only a fatal signal ends it before `attempt` succeeds.
+    pub(crate) async fn wait_killable(&self, set: &WaitSet, mut attempt: impl FnMut() -> IoResult<()>) {
+        let mut registrations = None;
+        poll_fn(|cx| {
+            self.task.core.set_waker(Some(cx.waker().clone()));
+            if registrations.is_none() {
+                registrations = Some(set.register(cx.waker()));
+            }
+            if attempt().is_ok() || self.task.core.fatal_pending() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }

@@ -5,18 +5,18 @@ use alloc::vec::Vec;
 
 use abi::Errno;
 use kcore::cred::{Cap, Credentials};
-use kcore::id::Pid;
-use kcore::sync::Mutex;
 use platform::UserRegs;
 use vfs::consts::{O_CLOEXEC, O_RDONLY, S_IFMT, S_IFREG};
 use vfs::ops::{OpenHow, open};
 use vfs::{FdTable, FsContext, OpCtx, OpenFile};
 
-use crate::current::{CurrentTask, THREAD};
+use crate::current::CurrentTask;
 use crate::kernel::Kernel;
 use crate::loader::{self, ElfFile, Script, StackInfo};
 use crate::space::{Memory, new_memory};
-use crate::task::Task;
+use crate::task::{Parts, Resources, Task};
+use task::InitSpec;
+use task::rlimit::Rlimits;
 
 /// How deep scripts may run scripts, as Linux has it.
 const MAX_SCRIPTS: usize = 5;
@@ -35,8 +35,6 @@ pub struct ExecRequest {
     pub fs: Arc<FsContext>,
     /// Who runs it.
     pub cred: Credentials,
-    /// Its process number.
-    pub pid: Pid,
 }
 
 /// A program that is loaded and not yet run.
@@ -46,16 +44,23 @@ pub(crate) struct Program {
     pub(crate) name: Vec<u8>,
 }
 
-/// Loads a program into a new task; the executor of `kernel` runs it with [`run_task`](crate::run_task).
+/// Loads a program into a new process without a parent; [`Kernel::start`] lets it run.
 ///
-/// Errors: as [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html).
+/// Errors: as [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html), and `EAGAIN` without a process number.
 pub fn exec(kernel: &Arc<Kernel>, req: ExecRequest) -> Result<CurrentTask, Errno> {
     let program = load(kernel, &req.fs, &req.cred, &req.path, req.args, &req.env)?;
     let thread = kernel.host().platform.new_thread(&program.memory.space)?;
-    let thread = Mutex::new(&THREAD, thread);
-    let task = Task::new(req.pid, program.memory, req.files, req.fs, req.cred);
-    task.set_name(&program.name);
-    Ok(CurrentTask { kernel: kernel.clone(), task, thread, regs: program.regs, exiting: None })
+    let processes = kernel.processes();
+    let spec = InitSpec {
+        ns: processes.root_ns().clone(),
+        cred: Arc::new(req.cred),
+        rlimits: Rlimits::default(),
+        comm: [0; 16],
+    };
+    let parts = Parts { memory: program.memory, files: req.files, fs: req.fs };
+    let core = processes.spawn_init(spec, Resources::new(parts.clone()))?;
+    core.set_comm(&program.name);
+    Ok(CurrentTask::new(kernel, Task::new(core, parts), thread, program.regs))
 }
 
 /// Loads `path` into a new memory. Nothing of the caller changes, whatever happens.

@@ -2,14 +2,23 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use kcore::host::{Clock, Entropy};
+use kcore::cred::UserNamespace;
+use kcore::sync::{LockClass, Mutex};
 use kcore::timer::TimerQueue;
 use mm::FrameAllocator;
 use platform::Platform;
+use task::futex::FutexTable;
+use task::{ExitStatus, GroupId, ProcessTable, ThreadGroup};
 use vfs::Vfs;
 
+use crate::current::CurrentTask;
+use crate::run::run_task;
 use crate::sched::{Executor, Idle};
+
+static INIT: LockClass = LockClass::new("init's status", 920);
 
 /// Takes lines about system calls, for `--strace`.
 pub trait TraceSink: Send + Sync {
@@ -40,6 +49,11 @@ pub struct Kernel {
     timers: Arc<TimerQueue>,
     executor: Executor,
     hostname: String,
+    user_ns: Arc<UserNamespace>,
+    processes: Arc<ProcessTable>,
+    futexes: FutexTable,
+    init: Mutex<(Option<GroupId>, Option<ExitStatus>)>,
+    anon_inos: AtomicU64,
 }
 
 impl Kernel {
@@ -47,7 +61,20 @@ impl Kernel {
     pub fn new(host: Host, vfs: Vfs, hostname: &str) -> Arc<Kernel> {
         let timers = Arc::new(TimerQueue::new());
         let executor = Executor::new(host.idle.clone(), timers.clone(), host.clock.clone());
-        Arc::new(Kernel { host, vfs, timers, executor, hostname: hostname.into() })
+        let user_ns = Arc::new(UserNamespace::default());
+        let processes = ProcessTable::new(user_ns.clone());
+        Arc::new(Kernel {
+            host,
+            vfs,
+            timers,
+            executor,
+            hostname: hostname.into(),
+            user_ns,
+            processes,
+            futexes: FutexTable::new(),
+            init: Mutex::new(&INIT, (None, None)),
+            anon_inos: AtomicU64::new(1),
+        })
     }
     /// What it runs on.
     pub fn host(&self) -> &Host {
@@ -68,5 +95,43 @@ impl Kernel {
     /// The initial host name.
     pub fn hostname(&self) -> &str {
         &self.hostname
+    }
+    /// The initial user namespace.
+    pub fn user_ns(&self) -> &Arc<UserNamespace> {
+        &self.user_ns
+    }
+    /// All tasks.
+    pub fn processes(&self) -> &Arc<ProcessTable> {
+        &self.processes
+    }
+    /// Who waits on which futex.
+    pub fn futexes(&self) -> &FutexTable {
+        &self.futexes
+    }
+    /// An inode number for a file without a name.
+    pub(crate) fn next_anon_ino(&self) -> u64 {
+        self.anon_inos.fetch_add(1, Ordering::Relaxed)
+    }
+    /// Lets a task run. The first one's process is the kernel's init: its end stops the executor.
+    pub fn start(&self, current: CurrentTask) {
+        {
+            let mut init = self.init.lock();
+            if init.0.is_none() {
+                init.0 = Some(current.task.core.group().id());
+            }
+        }
+        self.executor.spawn(run_task(current));
+    }
+    /// How init ended; `None` while it lives.
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        self.init.lock().1
+    }
+    pub(crate) fn process_died(&self, group: &ThreadGroup, status: ExitStatus) {
+        let mut init = self.init.lock();
+        if init.0 == Some(group.id()) {
+            init.1 = Some(status);
+            drop(init);
+            self.executor.stop();
+        }
     }
 }

@@ -4,29 +4,30 @@ use core::future::poll_fn;
 
 use abi::Errno;
 use mm::{FaultAccess, FaultOutcome};
-use platform::{Access, Trap};
+use platform::{Access, ExceptionInfo, Trap};
+use task::ExitStatus;
+use task::signal::{SigInfo, Signal};
 
 use crate::current::CurrentTask;
 use crate::syscall;
-use crate::task::ExitStatus;
-
-const SIGKILL: u8 = 9;
-const SIGSEGV: u8 = 11;
-const SIGBUS: u8 = 7;
 
 /// Runs a guest thread to its end.
-pub async fn run_task(mut cx: CurrentTask) {
+pub(crate) async fn run_task(mut cx: CurrentTask) {
     let kicker = cx.thread.get_mut().kicker();
-    cx.task.set_kick(kicker);
+    cx.task.core.set_kick(alloc::sync::Arc::new(move || kicker.kick()));
     let status = loop {
+        if cx.exiting.is_none() {
+            cx.take_signals().await;
+        }
         if let Some(status) = cx.exiting {
             break status;
         }
         let trap = {
             let CurrentTask { thread, regs, task, .. } = &mut cx;
             let thread = thread.get_mut();
+            let core = &task.core;
             poll_fn(|c| {
-                task.set_waker(c.waker());
+                core.set_waker(Some(c.waker().clone()));
                 thread.poll_run(c, regs)
             })
             .await
@@ -34,16 +35,18 @@ pub async fn run_task(mut cx: CurrentTask) {
         match trap {
             Ok(Trap::Syscall) => syscall::handle(&mut cx).await,
             Ok(Trap::Fault { at, access }) => fault(&mut cx, at, access),
-            Ok(Trap::Exception(info)) => {
-                let signal = u8::try_from(info.signal).unwrap_or(SIGKILL);
-                cx.exiting = Some(ExitStatus::Signal(signal));
-            }
+            Ok(Trap::Exception(info)) => exception(&cx, &info),
             Ok(Trap::Kicked) => {}
             // The host took the thread away (out of memory, or an administrator): Linux would show a SIGKILL.
-            Err(_) => cx.exiting = Some(ExitStatus::Signal(SIGKILL)),
+            Err(_) => cx.exiting = Some(ExitStatus::Signaled { signal: Signal::KILL, core: false }),
         }
     };
-    cx.task.finish(status);
+    end(cx, status);
+}
+
+fn exception(cx: &CurrentTask, e: &ExceptionInfo) {
+    let signal = Signal::new(e.signal).unwrap_or(Signal::KILL);
+    cx.fault_signal(SigInfo::fault(signal, e.code, e.addr));
 }
 
 fn fault(cx: &mut CurrentTask, at: kcore::addr::GuestAddr, access: Access) {
@@ -58,8 +61,22 @@ fn fault(cx: &mut CurrentTask, at: kcore::addr::GuestAddr, access: Access) {
     };
     match cx.task.mm().handle_fault(at, access) {
         FaultOutcome::Resumed => {}
-        FaultOutcome::Segv { .. } => cx.exiting = Some(ExitStatus::Signal(SIGSEGV)),
-        FaultOutcome::Bus { .. } => cx.exiting = Some(ExitStatus::Signal(SIGBUS)),
+        FaultOutcome::Segv { code } => cx.fault_signal(SigInfo::fault(Signal::SEGV, code, at.0)),
+        FaultOutcome::Bus { code } => cx.fault_signal(SigInfo::fault(Signal::BUS, code, at.0)),
+    }
+}
+
+/// Ends the thread: first what it shares, so that a parent that is told finds it gone.
+fn end(mut cx: CurrentTask, status: ExitStatus) {
+    syscall::clear_child_tid(&mut cx);
+    let CurrentTask { kernel, task, thread, .. } = cx;
+    let core = task.release();
+    core.set_waker(None);
+    drop(thread);
+    let effects = kernel.processes().exit_thread(&core, status);
+    if let Some(status) = effects.group_dead {
+        core.group().timers.disarm_all();
+        kernel.process_died(core.group(), status);
     }
 }
 

@@ -61,3 +61,10 @@ pub(crate) fn new_memory(kernel: &Kernel) -> Result<Memory, Errno> {
     let mm = AddressSpace::new(host.frames.clone(), backend, layout, caps.precise_faults);
     Ok(Memory { mm, space })
 }
+
+/// A child's copy of a memory. Errors: `ENOMEM`, `EAGAIN` when the host refuses another stub.
+pub(crate) fn fork_memory(kernel: &Kernel, parent: &Memory) -> Result<Memory, Errno> {
+    let space = kernel.host().platform.new_space()?;
+    let mm = parent.mm.fork(Arc::new(Backend(space.clone())))?;
+    Ok(Memory { mm, space })
+}

@@ -1,157 +1,108 @@
-//! A guest thread, as everything but its own future sees it.
+//! A guest thread's parts: its identity, which `task` owns, and what it has from the other subsystems.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::Waker;
 
 use abi::Errno;
 use kcore::cred::Credentials;
-use kcore::id::Pid;
+use kcore::id::{Fd, Pid};
 use kcore::sync::{LockClass, Mutex};
-use kcore::wait::{Events, WaitQueue};
 use mm::AddressSpace;
-use platform::Kick;
 use vfs::{FdTable, FsContext};
 
 use crate::space::Memory;
 
-static MEMORY: LockClass = LockClass::new("task memory", 270);
-static WAKERS: LockClass = LockClass::new("task wakers", 910);
-static EXIT: LockClass = LockClass::new("exit status", 272);
-static NAME: LockClass = LockClass::new("task name", 274);
-static CRED: LockClass = LockClass::new("task credentials", 276);
+static SHARED: LockClass = LockClass::new("task resources", 270);
 
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExitStatus {
-    /// It called `exit_group` (or its last thread `exit`) with this status, 0 to 255.
-    Code(u8),
-    /// This signal ended it.
-    Signal(u8),
+/// What a task has beside its identity. Each part may be shared with other tasks.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) memory: Memory,
+    pub(crate) files: Arc<FdTable>,
+    pub(crate) fs: Arc<FsContext>,
 }
 
-#[derive(Default)]
-struct Wakers {
-    waker: Option<Waker>,
-    kick: Option<Arc<dyn Kick>>,
+/// What others find in a [`task::Task`]: its parts, until it is dead.
+pub struct Resources(Mutex<Option<Parts>>);
+
+impl Resources {
+    pub(crate) fn new(parts: Parts) -> Arc<Resources> {
+        Arc::new(Resources(Mutex::new(&SHARED, Some(parts))))
+    }
+    fn replace(&self, parts: Option<Parts>) {
+        let old = core::mem::replace(&mut *self.0.lock(), parts);
+        drop(old);
+    }
+    /// Its address space; `None` once it is dead.
+    pub fn mm(&self) -> Option<Arc<AddressSpace>> {
+        self.0.lock().as_ref().map(|p| p.memory.mm.clone())
+    }
+    /// Its descriptors; `None` once it is dead.
+    pub fn files(&self) -> Option<Arc<FdTable>> {
+        self.0.lock().as_ref().map(|p| p.files.clone())
+    }
+    /// Its view of the tree; `None` once it is dead.
+    pub fn fs(&self) -> Option<Arc<FsContext>> {
+        self.0.lock().as_ref().map(|p| p.fs.clone())
+    }
 }
 
-/// A guest thread. Shared; registers and waiting are [`CurrentTask`](crate::CurrentTask)'s.
+/// A guest thread in the hands of its own future.
 pub struct Task {
-    pid: Pid,
-    memory: Mutex<Memory>,
-    files: Arc<FdTable>,
-    fs: Arc<FsContext>,
-    cred: Mutex<Arc<Credentials>>,
-    name: Mutex<[u8; 16]>,
-    wakers: Mutex<Wakers>,
-    interrupted: AtomicBool,
-    exit: Mutex<Option<ExitStatus>>,
-    exited: WaitQueue,
+    pub(crate) core: Arc<task::Task>,
+    parts: Parts,
 }
 
 impl Task {
-    pub(crate) fn new(
-        pid: Pid,
-        memory: Memory,
-        files: Arc<FdTable>,
-        fs: Arc<FsContext>,
-        cred: Credentials,
-    ) -> Arc<Task> {
-        Arc::new(Task {
-            pid,
-            memory: Mutex::new(&MEMORY, memory),
-            files,
-            fs,
-            cred: Mutex::new(&CRED, Arc::new(cred)),
-            name: Mutex::new(&NAME, [0; 16]),
-            wakers: Mutex::new(&WAKERS, Wakers::default()),
-            interrupted: AtomicBool::new(false),
-            exit: Mutex::new(&EXIT, None),
-            exited: WaitQueue::new(),
-        })
+    pub(crate) fn new(core: Arc<task::Task>, parts: Parts) -> Task {
+        Task { core, parts }
     }
-    /// Its number.
-    pub fn pid(&self) -> Pid {
-        self.pid
+    /// Its identity, as others see it.
+    pub fn core(&self) -> &Arc<task::Task> {
+        &self.core
+    }
+    /// Its thread number.
+    pub fn tid(&self) -> Pid {
+        self.core.tid()
     }
     /// Its address space.
-    pub fn mm(&self) -> Arc<AddressSpace> {
-        self.memory.lock().mm.clone()
+    pub fn mm(&self) -> &Arc<AddressSpace> {
+        &self.parts.memory.mm
+    }
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+    /// Puts another address space in place (`execve`).
+    pub(crate) fn set_memory(&mut self, memory: Memory) {
+        self.parts.memory = memory;
+        if let Some(r) = self.core.resources::<Resources>() {
+            r.replace(Some(self.parts.clone()));
+        }
     }
     /// Its descriptors.
     pub fn files(&self) -> &Arc<FdTable> {
-        &self.files
+        &self.parts.files
     }
     /// Its view of the tree.
     pub fn fs(&self) -> &Arc<FsContext> {
-        &self.fs
+        &self.parts.fs
     }
     /// Who it is.
     pub fn cred(&self) -> Arc<Credentials> {
-        self.cred.lock().clone()
+        self.core.cred()
     }
-    /// Its name, up to 15 bytes and zeros (`PR_GET_NAME`).
-    pub fn name(&self) -> [u8; 16] {
-        *self.name.lock()
-    }
-    /// Sets its name to the first 15 bytes of `name`.
-    pub fn set_name(&self, name: &[u8]) {
-        let mut new = [0; 16];
-        let n = name.iter().position(|b| *b == 0).unwrap_or(name.len()).min(15);
-        new[..n].copy_from_slice(&name[..n]);
-        *self.name.lock() = new;
-    }
-    /// Ends its current wait with [`WaitEnd::Interrupted`](crate::WaitEnd), or makes it leave guest code.
-    pub fn interrupt(&self) {
-        self.interrupted.store(true, Ordering::SeqCst);
-        let (waker, kick) = {
-            let w = self.wakers.lock();
-            (w.waker.clone(), w.kick.clone())
-        };
-        if let Some(k) = kick {
-            k.kick();
+    /// Gives up what it has; what nobody else has is closed and freed.
+    pub(crate) fn release(self) -> Arc<task::Task> {
+        if let Some(r) = self.core.resources::<Resources>() {
+            r.replace(None);
         }
-        if let Some(w) = waker {
-            w.wake();
-        }
-    }
-    pub(crate) fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::SeqCst)
-    }
-    pub(crate) fn set_waker(&self, waker: &Waker) {
-        let mut w = self.wakers.lock();
-        if !w.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
-            w.waker = Some(waker.clone());
-        }
-    }
-    pub(crate) fn set_kick(&self, kick: Arc<dyn Kick>) {
-        self.wakers.lock().kick = Some(kick);
-    }
-    /// How it ended; `None` while it lives.
-    pub fn exit_status(&self) -> Option<ExitStatus> {
-        *self.exit.lock()
-    }
-    /// Woken when it has ended.
-    pub fn exited(&self) -> &WaitQueue {
-        &self.exited
-    }
-    pub(crate) fn finish(&self, status: ExitStatus) {
-        *self.exit.lock() = Some(status);
-        let closed = self.files.close_all();
-        for f in &closed {
-            f.ops().flush(f).ok();
-        }
-        drop(closed);
-        self.mm().clear();
-        self.exited.wake(Events::all());
+        self.core
     }
     /// The place that a `dirfd` means. Errors: `EBADF`, `ENOTDIR`.
-    pub(crate) fn dir(&self, fd: kcore::id::Fd) -> Result<Option<vfs::Path>, Errno> {
+    pub(crate) fn dir(&self, fd: Fd) -> Result<Option<vfs::Path>, Errno> {
         const AT_FDCWD: i32 = -100;
         if fd.0 == AT_FDCWD {
             return Ok(None);
         }
-        self.files.get(fd)?.path().cloned().map(Some).ok_or(Errno::ENOTDIR)
+        self.files().get(fd)?.path().cloned().map(Some).ok_or(Errno::ENOTDIR)
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct RawIovec {
 impl CurrentTask {
     /// A path argument. Errors: `EFAULT`, `ENAMETOOLONG`.
     pub(crate) fn read_path(&self, ptr: UserPtr<core::ffi::c_char>) -> Result<alloc::vec::Vec<u8>, Errno> {
-        read_c_string(&*self.task.mm(), ptr.addr(), PATH_MAX)
+        read_c_string(&**self.task.mm(), ptr.addr(), PATH_MAX)
     }
     /// The buffers of a vectored call, cut at [`MAX_RW_COUNT`]. Errors: `EINVAL` for too many or too long ones, `EFAULT`.
     pub(crate) fn read_iovecs(&self, ptr: UserPtr<RawIovec>, count: usize) -> Result<mm::IovecList, Errno> {
@@ -34,7 +34,7 @@ impl CurrentTask {
         }
         let mut left = MAX_RW_COUNT;
         let mut list = mm::IovecList::new();
-        for v in ptr.read_vec(&*self.task.mm(), count)? {
+        for v in ptr.read_vec(&**self.task.mm(), count)? {
             if i64::try_from(v.len).is_err() {
                 return Err(Errno::EINVAL);
             }

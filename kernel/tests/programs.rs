@@ -4,6 +4,9 @@ mod common;
 
 use common::{compile, run};
 use kernel::ExitStatus;
+use task::signal::Signal;
+
+const SEGV: ExitStatus = ExitStatus::Signaled { signal: Signal::SEGV, core: true };
 
 #[test]
 fn hello() {
@@ -13,7 +16,7 @@ fn hello() {
         "{}",
         outcome.trace
     );
-    assert_eq!(outcome.status, ExitStatus::Code(43));
+    assert_eq!(outcome.status, ExitStatus::Exited(43));
     assert!(outcome.trace.contains("write(fd=1"), "{}", outcome.trace);
 }
 
@@ -21,19 +24,26 @@ fn hello() {
 fn position_independent_hello() {
     let outcome = run(&compile("hello", &["-static-pie"]), &[]);
     assert_eq!(outcome.output, "hello from program with 0 arguments\n", "{}", outcome.trace);
-    assert_eq!(outcome.status, ExitStatus::Code(41));
+    assert_eq!(outcome.status, ExitStatus::Exited(41));
 }
 
 #[test]
 fn files_and_memory() {
     let outcome = run(&compile("files", &["-static"]), &[]);
     assert_eq!(outcome.output, "all is well\n", "{}", outcome.trace);
-    assert_eq!(outcome.status, ExitStatus::Code(0));
+    assert_eq!(outcome.status, ExitStatus::Exited(0));
 }
 
 #[test]
 fn a_bad_access_ends_the_program() {
     let program = compile("crash", &["-static"]);
-    assert_eq!(run(&program, &[]).status, ExitStatus::Signal(11));
-    assert_eq!(run(&program, &["write", "to", "code"]).status, ExitStatus::Signal(11));
+    assert_eq!(run(&program, &[]).status, SEGV);
+    assert_eq!(run(&program, &["write", "to", "code"]).status, SEGV);
+}
+
+#[test]
+fn processes_signals_and_threads() {
+    let outcome = run(&compile("processes", &["-static", "-pthread"]), &[]);
+    assert_eq!(outcome.output, "executed with an argument\nall is well\n", "{}", outcome.trace);
+    assert_eq!(outcome.status, ExitStatus::Exited(0));
 }

@@ -1,4 +1,4 @@
-//! The kernel's own accesses to guest memory.
+//! The kernel's access to guest memory: by this address space's own mappings, through the kernel's mapping of the memory file.
 
 use abi::Errno;
 use kcore::addr::{GuestAddr, PAGE_SIZE};
@@ -6,162 +6,192 @@ use kcore::frame::{FileOffset, FrameStore};
 use kcore::user::UserMemory;
 
 use crate::space::{AddressSpace, Inner};
-use crate::types::Prot;
+use crate::types::{FaultAccess, FaultOutcome, Prot, VmFlags};
 
-/// Names a futex, `futex(2)`: by address in a private one, by object and offset in shared memory.
+/// What identifies a futex, `futex(2)`: two waiters meet if their keys are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FutexKey {
-    /// In this address space only.
+    /// In private memory of one address space.
     Private {
         /// [`AddressSpace::id`].
-        space: u64,
+        space_id: u64,
         /// The address.
-        addr: u64,
+        addr: GuestAddr,
     },
-    /// Wherever the object is mapped.
+    /// In an object that several address spaces may map.
     Shared {
-        /// Identity of the object.
+        /// The object's address, as an identity while it is mapped.
         object: usize,
         /// Byte offset in it.
         offset: u64,
     },
 }
 
-/// What an access needs.
+/// Attempts at one page before giving up: others may evict it in between.
+const TRIES: usize = 16;
+
+/// How the kernel accesses guest memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
+pub(crate) enum Mode {
     Read,
     Write,
+    /// Whatever the protection (`FOLL_FORCE`).
+    ForceRead,
+    ForceWrite,
+}
+
+impl Mode {
+    fn fault(self) -> (FaultAccess, bool) {
+        match self {
+            Mode::Read => (FaultAccess::Read, false),
+            Mode::Write => (FaultAccess::Write, false),
+            Mode::ForceRead => (FaultAccess::Read, true),
+            Mode::ForceWrite => (FaultAccess::Write, true),
+        }
+    }
 }
 
 impl Inner {
-    /// The memory-file offset of `addr` and the bytes from there on that are as accessible, if that needs no fault.
-    fn at_hand(&self, addr: u64, need: Need) -> Option<(u64, u64)> {
-        let v = self.vmas.find(addr)?;
-        let r = self.resident.find(addr)?;
-        let ok = match need {
-            Need::Read => !v.prot.is_empty(),
-            Need::Write => v.prot.contains(Prot::WRITE) && r.kind.writable(),
+    /// Where the bytes at `addr` are, and how many follow on consecutive frames, if they are resident and `mode` may.
+    pub(crate) fn locate(&self, addr: u64, mode: Mode) -> Option<(FileOffset, u64)> {
+        let run = self.resident.find(addr)?;
+        let vma = self.vmas.find(addr)?;
+        let ok = match mode {
+            Mode::Read => !vma.prot.is_empty(),
+            Mode::Write => vma.prot.contains(Prot::WRITE) && run.kind.writable(),
+            Mode::ForceRead => true,
+            Mode::ForceWrite => run.kind.writable() && (!vma.shared() || vma.prot.contains(Prot::WRITE)),
         };
-        ok.then(|| (r.offset_of(addr), r.end.min(v.end) - addr))
-    }
-    /// Faults the page of `addr` in as the guest's own access would. Errors: `EFAULT`.
-    fn fault_in(&mut self, addr: u64, need: Need) -> Result<(), Errno> {
-        let page = addr & !(PAGE_SIZE - 1);
-        if self.vmas.find(page).is_none() && !self.grow_stack(page) {
-            return Err(Errno::EFAULT);
-        }
-        let v = self.vmas.find(page).ok_or(Errno::EFAULT)?;
-        let ok = match need {
-            Need::Read => !v.prot.is_empty(),
-            Need::Write => v.prot.contains(Prot::WRITE),
-        };
-        if !ok {
-            return Err(Errno::EFAULT);
-        }
-        self.ensure(page, need == Need::Write).map_err(|_| Errno::EFAULT)
+        ok.then(|| (FileOffset(run.offset_of(addr)), run.end.min(vma.end) - addr))
     }
 }
 
 impl AddressSpace {
-    /// Calls `f` with memory-file offsets that hold `len` bytes from `addr`, piece by piece, with the position of each piece, until one
-    /// cannot be accessed. The frames stay for the time of the call. Returns the bytes covered.
-    fn pieces(
+    /// Calls `f(store, at, done, n)` for pieces of guest memory `addr..addr + len` in order, `done` bytes into it and `n` long;
+    /// returns how many bytes there were until one could not be accessed so.
+    pub(crate) fn walk(
         &self,
         addr: GuestAddr,
         len: usize,
-        need: Need,
+        mode: Mode,
         mut f: impl FnMut(FileOffset, usize, usize),
     ) -> usize {
         let mut done = 0;
+        let mut tries = 0;
         while done < len {
             let Some(at) = addr.checked_add(done as u64) else { break };
-            let piece = |s: &Inner| {
-                let (offset, room) = s.at_hand(at.0, need)?;
-                let n = usize::try_from(room).unwrap_or(usize::MAX).min(len - done);
-                Some((offset, n))
-            };
             {
-                let s = self.inner.read();
-                if let Some((offset, n)) = piece(&s) {
-                    f(FileOffset(offset), done, n);
+                let inner = self.inner.read();
+                let mut at = at.0;
+                while done < len
+                    && let Some((offset, have)) = inner.locate(at, mode)
+                {
+                    let n = usize::try_from(have).unwrap_or(usize::MAX).min(len - done);
+                    f(offset, done, n);
                     done += n;
-                    continue;
+                    tries = 0;
+                    let Some(next) = at.checked_add(n as u64) else { return done };
+                    at = next;
+                }
+                if done >= len {
+                    break;
                 }
             }
-            let faulted = self.update(|s| {
-                s.fault_in(at.0, need)?;
-                let (offset, n) = piece(s).ok_or(Errno::EFAULT)?;
-                f(FileOffset(offset), done, n);
-                Ok(n)
-            });
-            match faulted {
-                Ok(n) => done += n,
-                Err(_) => break,
+            let Some(at) = addr.checked_add(done as u64) else { break };
+            let (access, force) = mode.fault();
+            tries += 1;
+            if tries > TRIES || self.fault_as(at.0, access, force) != FaultOutcome::Resumed {
+                break;
             }
         }
         done
     }
-    /// Copies guest memory into the memory file, up to the first byte that cannot be read. Returns the bytes copied.
-    pub(crate) fn copy_in_frames(&self, addr: GuestAddr, to: FileOffset, len: usize) -> usize {
-        self.pieces(addr, len, Need::Read, |from, done, n| {
-            self.frames.copy(from, FileOffset(to.0 + done as u64), n as u64);
-        })
+    /// Copies from guest memory whatever its protection (`ptrace(2)`, `/proc/PID/mem`). Returns how many bytes were copied.
+    pub fn copy_in_unchecked_prot(&self, addr: GuestAddr, dst: &mut [u8]) -> usize {
+        let len = dst.len();
+        self.walk(addr, len, Mode::ForceRead, |at, done, n| self.frames.read(at, &mut dst[done..done + n]))
     }
-    /// Copies from the memory file to guest memory, up to the first byte that cannot be written. Returns the bytes copied.
-    pub(crate) fn copy_out_frames(&self, addr: GuestAddr, from: FileOffset, len: usize) -> usize {
-        self.pieces(addr, len, Need::Write, |to, done, n| {
-            self.frames.copy(FileOffset(from.0 + done as u64), to, n as u64);
-        })
+    /// Copies to guest memory even where a private mapping is not writable: such pages become the process's own. Shared mappings
+    /// must be writable. Returns how many bytes were copied.
+    pub fn copy_out_force(&self, addr: GuestAddr, src: &[u8]) -> usize {
+        self.walk(addr, src.len(), Mode::ForceWrite, |at, done, n| self.frames.write(at, &src[done..done + n]))
     }
-    fn word<R>(&self, addr: GuestAddr, need: Need, f: impl Fn(u64) -> R) -> Result<R, Errno> {
+    fn word<R>(&self, addr: GuestAddr, mode: Mode, mut f: impl FnMut(u64) -> R) -> Result<R, Errno> {
         if !addr.0.is_multiple_of(4) {
             return Err(Errno::EINVAL);
         }
         let mut result = None;
-        self.pieces(addr, 4, need, |at, _, _| result = Some(f(at.0)));
+        self.walk(addr, 4, mode, |at, _, _| result = Some(f(at.0)));
         result.ok_or(Errno::EFAULT)
     }
-    /// Loads a 32-bit word atomically. Errors: `EFAULT`; `EINVAL` unless aligned.
+    /// Loads a word atomically.
+    ///
+    /// Errors: `EINVAL` if misaligned, `EFAULT`.
     pub fn load_u32(&self, addr: GuestAddr) -> Result<u32, Errno> {
-        self.word(addr, Need::Read, |at| self.frames.raw().load_u32(at))
+        self.word(addr, Mode::Read, |at| self.frames.raw().load_u32(at))
     }
-    /// Stores a 32-bit word atomically. Errors: `EFAULT`; `EINVAL` unless aligned.
+    /// Stores a word atomically.
+    ///
+    /// Errors: as [`AddressSpace::load_u32`].
     pub fn store_u32(&self, addr: GuestAddr, value: u32) -> Result<(), Errno> {
-        self.word(addr, Need::Write, |at| self.frames.raw().store_u32(at, value))
+        self.word(addr, Mode::Write, |at| self.frames.raw().store_u32(at, value))
     }
-    /// Compares a 32-bit word with `old` and, if equal, replaces it by `new`, atomically. The inner result is the old value, as `Err`
-    /// if it was another. Errors: `EFAULT`; `EINVAL` unless aligned.
+    /// Replaces `old` by `new` atomically. The inner result is the word found: `Ok` if it was `old`.
+    ///
+    /// Errors: as [`AddressSpace::load_u32`].
     pub fn cmpxchg_u32(&self, addr: GuestAddr, old: u32, new: u32) -> Result<Result<u32, u32>, Errno> {
-        self.word(addr, Need::Write, |at| self.frames.raw().cmpxchg_u32(at, old, new))
+        self.word(addr, Mode::Write, |at| self.frames.raw().cmpxchg_u32(at, old, new))
     }
-    /// The name of the futex at `addr`; `private` is `FUTEX_PRIVATE_FLAG`. Errors: `EFAULT` if nothing is mapped; `EINVAL` unless aligned.
-    pub fn futex_key(&self, addr: GuestAddr, private: bool) -> Result<FutexKey, Errno> {
+    /// Replaces a word by what `f` makes of it, atomically, and returns the old one. `f` may be called several times.
+    ///
+    /// Errors: as [`AddressSpace::load_u32`]; `EAGAIN` if other threads keep changing the word.
+    pub fn fetch_update_u32(&self, addr: GuestAddr, mut f: impl FnMut(u32) -> u32) -> Result<u32, Errno> {
+        let mut old = self.load_u32(addr)?;
+        // Bounded: a guest thread can change the word for ever.
+        for _ in 0..1000 {
+            match self.cmpxchg_u32(addr, old, f(old))? {
+                Ok(v) => return Ok(v),
+                Err(v) => old = v,
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+    /// The key of the futex at `addr`; `shared` is the absence of `FUTEX_PRIVATE_FLAG`. Faults nothing in.
+    ///
+    /// Errors: `EINVAL` if misaligned, `EFAULT` if not mapped (shared keys only).
+    pub fn futex_key(&self, addr: GuestAddr, shared: bool) -> Result<FutexKey, Errno> {
         if !addr.0.is_multiple_of(4) {
             return Err(Errno::EINVAL);
         }
-        let here = FutexKey::Private { space: self.id, addr: addr.0 };
-        if private {
-            return Ok(here);
+        let private = FutexKey::Private { space_id: self.id, addr };
+        if addr.0 >= self.layout().max.0 {
+            return Err(Errno::EFAULT);
         }
-        let s = self.inner.read();
-        let v = s.vmas.find(addr.0).ok_or(Errno::EFAULT)?;
-        Ok(match v.file_at(addr.0).filter(|_| v.shared()) {
-            Some((file, offset)) => FutexKey::Shared { object: file.id(), offset },
-            None => here,
-        })
+        if !shared {
+            return Ok(private);
+        }
+        let inner = self.inner.read();
+        let vma = inner.vmas.find(addr.0).ok_or(Errno::EFAULT)?;
+        match vma.file_at(addr.0) {
+            Some((file, offset)) if vma.flags.contains(VmFlags::SHARED) => {
+                Ok(FutexKey::Shared { object: file.id(), offset })
+            }
+            _ => Ok(private),
+        }
     }
 }
 
 impl UserMemory for AddressSpace {
     fn copy_in(&self, addr: GuestAddr, dst: &mut [u8]) -> usize {
         let len = dst.len();
-        self.pieces(addr, len, Need::Read, |at, done, n| self.frames.read(at, &mut dst[done..done + n]))
+        self.walk(addr, len, Mode::Read, |at, done, n| self.frames.read(at, &mut dst[done..done + n]))
     }
     fn copy_out(&self, addr: GuestAddr, src: &[u8]) -> usize {
-        self.pieces(addr, src.len(), Need::Write, |at, done, n| self.frames.write(at, &src[done..done + n]))
+        self.walk(addr, src.len(), Mode::Write, |at, done, n| self.frames.write(at, &src[done..done + n]))
     }
     fn zero_out(&self, addr: GuestAddr, len: usize) -> usize {
-        self.pieces(addr, len, Need::Write, |at, _, n| self.frames.zero(at, n as u64))
+        self.walk(addr, len, Mode::Write, |at, _, n| self.frames.zero(at, n as u64))
     }
 }
+
+const _: () = assert!(PAGE_SIZE.is_multiple_of(4));

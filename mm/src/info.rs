@@ -1,77 +1,216 @@
-//! What procfs shows of an address space.
+//! What procfs shows.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use kcore::addr::{GuestRange, PAGE_SIZE};
+use abi::Errno;
+use kcore::addr::{GuestAddr, GuestRange, PAGE_SIZE};
 use kcore::mappable::MappableInfo;
 
+use crate::ops::round_up;
+use crate::resident::Kind;
 use crate::space::{AddressSpace, guest_range};
 use crate::types::{Prot, VmFlags};
 
 /// One mapping, as `/proc/PID/maps` and `smaps` show it.
 #[derive(Clone, Debug)]
 pub struct VmaInfo {
-    /// Addresses.
+    /// Where it is.
     pub range: GuestRange,
-    /// What it allows.
+    /// Allowed accesses.
     pub prot: Prot,
+    /// Accesses that `mprotect` may allow.
+    pub max_prot: Prot,
+    /// `MAP_SHARED`.
+    pub shared: bool,
+    /// Offset in the object.
+    pub offset: u64,
+    /// Its own name, such as `[heap]`.
+    pub name: Option<&'static str>,
+    /// The object, unless anonymous.
+    pub object: Option<MappableInfo>,
+    /// Pages in memory.
+    pub rss_pages: u64,
+    /// Of those, pages that are the process's own copies.
+    pub private_pages: u64,
     /// Other properties.
     pub flags: VmFlags,
-    /// Offset of the first page in the file.
-    pub offset: u64,
-    /// The file, if there is one.
-    pub file: Option<MappableInfo>,
-    /// Another name, such as `[stack]`.
-    pub name: Option<&'static str>,
-    /// Resident pages.
-    pub rss_pages: u64,
 }
 
-/// Sizes in bytes, as `/proc/PID/status` shows them.
+impl VmaInfo {
+    /// What the last column of `/proc/PID/maps` says.
+    pub fn label(&self) -> String {
+        match (&self.object, self.name) {
+            (_, Some(n)) => String::from(n),
+            (Some(o), None) => o.name.clone(),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// Totals of an address space, in bytes, for `/proc/PID/{stat,statm,status}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpaceStats {
     /// All mappings (`VmSize`).
-    pub size: u64,
-    /// Most there ever were (`VmPeak`).
-    pub peak: u64,
-    /// Resident (`VmRSS`).
+    pub vsize: u64,
+    /// Resident (`VmRSS`). Includes pages mapped ahead of their first use.
     pub rss: u64,
-    /// Most there ever was (`VmHWM`).
-    pub peak_rss: u64,
-    /// Private writable (`VmData`).
+    /// Resident pages of files (`RssFile` and `RssShmem`).
+    pub rss_file: u64,
+    /// Private writable mappings (`VmData`).
     pub data: u64,
+    /// Stacks (`VmStk`).
+    pub stack: u64,
+    /// Executable file mappings (`VmExe` and `VmLib`).
+    pub exe: u64,
     /// Locked (`VmLck`).
     pub locked: u64,
+    /// Shared mappings.
+    pub shared: u64,
+    /// Most that was ever mapped (`VmPeak`).
+    pub peak: u64,
+    /// Most that was ever resident (`VmHWM`).
+    pub peak_rss: u64,
+    /// Number of mappings.
+    pub mappings: usize,
 }
 
 impl AddressSpace {
-    /// All mappings, in order.
+    /// All mappings by address, [`proc_pid_maps(5)`](https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html).
     pub fn vmas(&self) -> Vec<VmaInfo> {
-        let s = self.inner.read();
-        let info = |v: &crate::vma::Vma| {
-            let file = v.file_at(v.start);
-            VmaInfo {
-                range: guest_range(v.start, v.end),
-                prot: v.prot,
-                flags: v.flags,
-                offset: file.map_or(0, |f| f.1),
-                file: file.map(|f| f.0.object.info()),
-                name: v.name,
-                rss_pages: s.resident.pages_in(v.start, v.end),
-            }
-        };
-        s.vmas.iter().map(info).collect()
+        let inner = self.inner.read();
+        inner
+            .vmas
+            .iter()
+            .map(|v| {
+                let private_pages = inner
+                    .resident
+                    .range(v.start, v.end)
+                    .filter(|r| matches!(r.kind, Kind::Own | Kind::Cow))
+                    .map(|r| (r.end.min(v.end) - r.start.max(v.start)) / PAGE_SIZE)
+                    .sum();
+                VmaInfo {
+                    range: guest_range(v.start, v.end),
+                    prot: v.prot,
+                    max_prot: v.max_prot,
+                    shared: v.shared(),
+                    offset: v.file_at(v.start).map_or(0, |(_, o)| o),
+                    name: v.name,
+                    object: v.file_at(v.start).map(|(f, _)| f.object.info()),
+                    rss_pages: inner.resident.pages_in(v.start, v.end),
+                    private_pages,
+                    flags: v.flags,
+                }
+            })
+            .collect()
     }
-    /// Sizes.
+    /// Totals.
     pub fn stats(&self) -> SpaceStats {
-        let s = self.inner.read();
-        SpaceStats {
-            size: s.vmas.total,
-            peak: s.peak_total.max(s.vmas.total),
-            rss: s.resident.pages * PAGE_SIZE,
-            peak_rss: s.peak_rss.max(s.resident.pages) * PAGE_SIZE,
-            data: s.vmas.data,
-            locked: s.vmas.locked,
+        let inner = self.inner.read();
+        let mut s = SpaceStats {
+            vsize: inner.vmas.total,
+            rss: inner.resident.pages * PAGE_SIZE,
+            data: inner.vmas.data,
+            locked: inner.vmas.locked,
+            peak: inner.peak_total.max(inner.vmas.total),
+            peak_rss: inner.peak_rss.max(inner.resident.pages) * PAGE_SIZE,
+            mappings: inner.vmas.count(),
+            ..SpaceStats::default()
+        };
+        for v in inner.vmas.iter() {
+            if v.flags.contains(VmFlags::GROWSDOWN) {
+                s.stack += v.len();
+            }
+            if v.shared() {
+                s.shared += v.len();
+            }
+            if v.prot.contains(Prot::EXEC) && !v.is_anon() {
+                s.exe += v.len();
+            }
         }
+        s.rss_file = inner
+            .resident
+            .range(0, u64::MAX)
+            .filter(|r| !matches!(r.kind, Kind::Own | Kind::Cow))
+            .map(|r| r.pages() * PAGE_SIZE)
+            .sum();
+        s
+    }
+    /// Which pages are resident, one byte each, [`mincore(2)`](https://man7.org/linux/man-pages/man2/mincore.2.html).
+    ///
+    /// Errors: `EINVAL` for an unaligned address; `ENOMEM` if part of the range is not mapped. The caller bounds `len`.
+    pub fn mincore(&self, addr: GuestAddr, len: u64) -> Result<Vec<u8>, Errno> {
+        if !addr.is_page_aligned() {
+            return Err(Errno::EINVAL);
+        }
+        let end = round_up(len).and_then(|l| addr.0.checked_add(l)).ok_or(Errno::ENOMEM)?;
+        let inner = self.inner.read();
+        if addr.0 < end && !inner.vmas.covers(addr.0, end) {
+            return Err(Errno::ENOMEM);
+        }
+        let mut out = alloc::vec![0u8; ((end - addr.0) / PAGE_SIZE) as usize];
+        for r in inner.resident.range(addr.0, end) {
+            let (lo, hi) = (r.start.max(addr.0) - addr.0, r.end.min(end) - addr.0);
+            out[(lo / PAGE_SIZE) as usize..(hi / PAGE_SIZE) as usize].fill(1);
+        }
+        // A file's pages may be in memory without being mapped here.
+        for v in inner.vmas.range(addr.0, end) {
+            let mut at = v.start.max(addr.0);
+            while at < v.end.min(end) {
+                let byte = &mut out[((at - addr.0) / PAGE_SIZE) as usize];
+                if *byte == 0
+                    && let Some((f, offset)) = v.file_at(at)
+                    && f.object.resident_page(offset).is_some()
+                {
+                    *byte = 1;
+                }
+                at += PAGE_SIZE;
+            }
+        }
+        Ok(out)
+    }
+    /// The mapping that holds `addr`.
+    pub fn vma_at(&self, addr: GuestAddr) -> Option<GuestRange> {
+        self.inner.read().vmas.find(addr.0).map(|v| guest_range(v.start, v.end))
+    }
+    /// Start and end of the heap (`start_brk` and `brk`).
+    pub fn brk_range(&self) -> GuestRange {
+        let inner = self.inner.read();
+        guest_range(inner.brk_start, inner.brk_end)
+    }
+    /// Where the program's code is (`start_code`, `end_code`).
+    pub fn code_range(&self) -> GuestRange {
+        let (s, e) = self.inner.read().marks.code;
+        guest_range(s, e)
+    }
+    /// Sets [`AddressSpace::code_range`].
+    pub fn set_code_range(&self, range: GuestRange) {
+        self.inner.write().marks.code = (range.start().0, range.end().0);
+    }
+    /// Where the arguments are (`arg_start`, `arg_end`).
+    pub fn arg_range(&self) -> GuestRange {
+        let (s, e) = self.inner.read().marks.args;
+        guest_range(s, e)
+    }
+    /// Sets [`AddressSpace::arg_range`].
+    pub fn set_arg_range(&self, range: GuestRange) {
+        self.inner.write().marks.args = (range.start().0, range.end().0);
+    }
+    /// Where the environment is (`env_start`, `env_end`).
+    pub fn env_range(&self) -> GuestRange {
+        let (s, e) = self.inner.read().marks.env;
+        guest_range(s, e)
+    }
+    /// Sets [`AddressSpace::env_range`].
+    pub fn set_env_range(&self, range: GuestRange) {
+        self.inner.write().marks.env = (range.start().0, range.end().0);
+    }
+    /// The stack pointer at the program's start (`start_stack`).
+    pub fn stack_start(&self) -> GuestAddr {
+        GuestAddr(self.inner.read().marks.stack_start)
+    }
+    /// Sets [`AddressSpace::stack_start`].
+    pub fn set_stack_start(&self, at: GuestAddr) {
+        self.inner.write().marks.stack_start = at.0;
     }
 }

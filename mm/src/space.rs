@@ -22,6 +22,7 @@ static ADDRESS_SPACE: LockClass = LockClass::new("address space", 500);
 /// them to the guest.
 pub struct AddressSpace {
     pub(crate) id: u64,
+    pub(crate) me: Weak<AddressSpace>,
     pub(crate) frames: Arc<FrameAllocator>,
     pub(crate) inner: RwLock<Inner>,
 }
@@ -46,6 +47,16 @@ pub(crate) struct Inner {
     pub(crate) spurious: BTreeMap<u64, u64>,
     pub(crate) peak_total: u64,
     pub(crate) peak_rss: u64,
+    pub(crate) marks: Marks,
+}
+
+/// Ranges that procfs shows and the kernel sets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    pub(crate) code: (u64, u64),
+    pub(crate) args: (u64, u64),
+    pub(crate) env: (u64, u64),
+    pub(crate) stack_start: u64,
 }
 
 fn new_id() -> u64 {
@@ -81,8 +92,9 @@ impl AddressSpace {
                 spurious: BTreeMap::new(),
                 peak_total: 0,
                 peak_rss: 0,
+                marks: Marks::default(),
             };
-            AddressSpace { id: new_id(), frames: store, inner: RwLock::new(&ADDRESS_SPACE, inner) }
+            AddressSpace { id: new_id(), me: me.clone(), frames: store, inner: RwLock::new(&ADDRESS_SPACE, inner) }
         })
     }
     /// A number that no other address space of this process has.
@@ -178,6 +190,7 @@ impl Inner {
         self.brk_end = 0;
         self.future = VmFlags::empty();
         self.spurious.clear();
+        self.marks = Marks::default();
     }
     /// Drops the resident pages in `start..end` that `which` selects, first from the hardware, then their frames.
     pub(crate) fn evict(&mut self, start: u64, end: u64, which: impl Fn(&Run) -> bool) {
@@ -239,3 +252,4 @@ impl Inner {
         ops.push(MapOp::Map { range, offset: FileOffset(run.at), access, populate: false });
     }
 }
+

@@ -210,8 +210,8 @@ impl FaultOutcome {
 }
 
 /// Advice numbers of `madvise(2)`.
-#[expect(missing_docs, reason = "the names are those of the man page")]
-pub(crate) mod madvise {
+#[allow(missing_docs)]
+pub mod madvise {
     pub const MADV_NORMAL: i32 = 0;
     pub const MADV_RANDOM: i32 = 1;
     pub const MADV_SEQUENTIAL: i32 = 2;
@@ -238,24 +238,24 @@ pub(crate) mod madvise {
 }
 
 /// Flags of `mremap(2)`.
-#[expect(missing_docs, reason = "the names are those of the man page")]
-pub(crate) mod mremap {
+#[allow(missing_docs)]
+pub mod mremap {
     pub const MREMAP_MAYMOVE: u32 = 1;
     pub const MREMAP_FIXED: u32 = 2;
     pub const MREMAP_DONTUNMAP: u32 = 4;
 }
 
 /// Flags of `msync(2)`.
-#[expect(missing_docs, reason = "the names are those of the man page")]
-pub(crate) mod ms {
+#[allow(missing_docs)]
+pub mod ms {
     pub const MS_ASYNC: u32 = 1;
     pub const MS_INVALIDATE: u32 = 2;
     pub const MS_SYNC: u32 = 4;
 }
 
 /// Flags of `mlockall(2)`.
-#[expect(missing_docs, reason = "the names are those of the man page")]
-pub(crate) mod mcl {
+#[allow(missing_docs)]
+pub mod mcl {
     pub const MCL_CURRENT: u32 = 1;
     pub const MCL_FUTURE: u32 = 2;
     pub const MCL_ONFAULT: u32 = 4;

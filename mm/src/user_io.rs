@@ -1,127 +1,130 @@
-//! Guest buffers as sinks and sources of bytes.
+//! Guest memory as a source or sink of bytes.
 
 use abi::Errno;
 use kcore::addr::GuestAddr;
 use kcore::frame::{FileOffset, FrameStore};
 use kcore::io::{IoSink, IoSource};
-use kcore::user::UserMemory;
 use smallvec::SmallVec;
 
+use crate::access::Mode;
 use crate::space::AddressSpace;
 
-/// One buffer of a guest: address and length in bytes, not known to be valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Iovec {
-    /// Where it starts.
-    pub addr: GuestAddr,
-    /// Its length.
-    pub len: u64,
-}
-
-impl From<(GuestAddr, u64)> for Iovec {
-    fn from((addr, len): (GuestAddr, u64)) -> Iovec {
-        Iovec { addr, len }
-    }
-}
-
-/// The buffers of one call.
+/// A piece of guest memory: where, and how many bytes.
+pub type Iovec = (GuestAddr, u64);
+/// Pieces of guest memory, in order.
 pub type IovecList = SmallVec<[Iovec; 4]>;
 
-/// Where in a list of buffers the next byte goes or comes from.
+/// A place in a list of pieces.
 struct Cursor<'a> {
-    mm: &'a AddressSpace,
-    list: IovecList,
+    space: &'a AddressSpace,
+    iov: IovecList,
     index: usize,
     within: u64,
-    left: u64,
+    done: usize,
+    left: usize,
 }
 
 impl<'a> Cursor<'a> {
-    fn new(mm: &'a AddressSpace, list: IovecList) -> Cursor<'a> {
-        let left = list.iter().fold(0u64, |n, v| n.saturating_add(v.len));
-        Cursor { mm, list, index: 0, within: 0, left }
+    fn new(space: &'a AddressSpace, iov: IovecList) -> Cursor<'a> {
+        let total = iov.iter().fold(0u64, |n, (_, len)| n.saturating_add(*len));
+        let left = usize::try_from(total).unwrap_or(usize::MAX);
+        Cursor { space, iov, index: 0, within: 0, done: 0, left }
     }
-    fn remaining(&self) -> usize {
-        usize::try_from(self.left).unwrap_or(usize::MAX)
-    }
-    /// Calls `copy` with pieces of the buffers, until `len` bytes are done or one falls short. Errors: `EFAULT` if that was the first.
-    fn advance(
+    /// Walks over up to `len` bytes; `f(at, done, n)` as in [`AddressSpace::walk`].
+    fn go(
         &mut self,
         len: usize,
-        mut copy: impl FnMut(GuestAddr, usize, usize) -> usize,
+        mode: Mode,
+        mut f: impl FnMut(FileOffset, usize, usize),
     ) -> Result<usize, Errno> {
+        let len = len.min(self.left);
         let mut done = 0;
         while done < len {
-            let Some(v) = self.list.get(self.index) else { break };
-            let room = v.len - self.within;
-            if room == 0 {
+            let Some(&(base, size)) = self.iov.get(self.index) else { break };
+            if self.within == size {
                 self.index += 1;
                 self.within = 0;
                 continue;
             }
-            let n = usize::try_from(room).unwrap_or(usize::MAX).min(len - done);
-            let copied = v.addr.checked_add(self.within).map_or(0, |at| copy(at, done, n));
-            done += copied;
-            self.within += copied as u64;
-            self.left -= copied as u64;
-            if copied < n {
-                return if done == 0 { Err(Errno::EFAULT) } else { Ok(done) };
+            let want = usize::try_from(size - self.within).unwrap_or(usize::MAX).min(len - done);
+            let got = match base.checked_add(self.within) {
+                Some(at) => self.space.walk(at, want, mode, |at, d, n| f(at, done + d, n)),
+                None => 0,
+            };
+            done += got;
+            self.within += got as u64;
+            if got < want {
+                break;
             }
         }
-        Ok(done)
+        self.done += done;
+        self.left -= done;
+        if done == 0 && len > 0 { Err(Errno::EFAULT) } else { Ok(done) }
     }
 }
 
-/// Stores bytes in a guest's buffers.
+/// Stores what it takes in guest memory.
 pub struct UserSink<'a>(Cursor<'a>);
 
 impl<'a> UserSink<'a> {
-    /// Fills the buffers in order.
-    pub fn new(mm: &'a AddressSpace, list: IovecList) -> UserSink<'a> {
-        UserSink(Cursor::new(mm, list))
+    /// A sink over the pieces `iov` of `space`.
+    pub fn new(space: &'a AddressSpace, iov: impl Into<IovecList>) -> UserSink<'a> {
+        UserSink(Cursor::new(space, iov.into()))
+    }
+    /// A sink over one piece.
+    pub fn single(space: &'a AddressSpace, addr: GuestAddr, len: u64) -> UserSink<'a> {
+        UserSink::new(space, IovecList::from_slice(&[(addr, len)]))
+    }
+    /// Bytes taken so far.
+    pub fn done(&self) -> usize {
+        self.0.done
     }
 }
 
 impl IoSink for UserSink<'_> {
     fn remaining(&self) -> usize {
-        self.0.remaining()
+        self.0.left
     }
     fn write(&mut self, src: &[u8]) -> Result<usize, Errno> {
-        let mm = self.0.mm;
-        self.0.advance(src.len(), |at, done, n| mm.copy_out(at, &src[done..done + n]))
+        let frames = self.0.space.frames.clone();
+        self.0.go(src.len(), Mode::Write, |at, done, n| frames.write(at, &src[done..done + n]))
     }
-    fn write_frames(&mut self, store: &dyn FrameStore, at: FileOffset, len: usize) -> Result<usize, Errno> {
-        let mm = self.0.mm;
-        debug_assert_eq!(store.max_pages(), mm.frames.max_pages(), "one memory file for all");
-        self.0.advance(len, |to, done, n| mm.copy_out_frames(to, FileOffset(at.0 + done as u64), n))
+    fn write_frames(&mut self, store: &dyn FrameStore, from: FileOffset, len: usize) -> Result<usize, Errno> {
+        self.0.go(len, Mode::Write, |at, done, n| store.copy(FileOffset(from.0 + done as u64), at, n as u64))
     }
     fn write_zeros(&mut self, len: usize) -> Result<usize, Errno> {
-        let mm = self.0.mm;
-        self.0.advance(len, |at, _, n| mm.zero_out(at, n))
+        let frames = self.0.space.frames.clone();
+        self.0.go(len, Mode::Write, |at, _, n| frames.zero(at, n as u64))
     }
 }
 
-/// Loads bytes from a guest's buffers.
+/// Gives what is in guest memory.
 pub struct UserSource<'a>(Cursor<'a>);
 
 impl<'a> UserSource<'a> {
-    /// Takes from the buffers in order.
-    pub fn new(mm: &'a AddressSpace, list: IovecList) -> UserSource<'a> {
-        UserSource(Cursor::new(mm, list))
+    /// A source over the pieces `iov` of `space`.
+    pub fn new(space: &'a AddressSpace, iov: impl Into<IovecList>) -> UserSource<'a> {
+        UserSource(Cursor::new(space, iov.into()))
+    }
+    /// A source over one piece.
+    pub fn single(space: &'a AddressSpace, addr: GuestAddr, len: u64) -> UserSource<'a> {
+        UserSource::new(space, IovecList::from_slice(&[(addr, len)]))
+    }
+    /// Bytes given so far.
+    pub fn done(&self) -> usize {
+        self.0.done
     }
 }
 
 impl IoSource for UserSource<'_> {
     fn remaining(&self) -> usize {
-        self.0.remaining()
+        self.0.left
     }
     fn read(&mut self, dst: &mut [u8]) -> Result<usize, Errno> {
-        let mm = self.0.mm;
-        self.0.advance(dst.len(), |at, done, n| mm.copy_in(at, &mut dst[done..done + n]))
+        let frames = self.0.space.frames.clone();
+        self.0.go(dst.len(), Mode::Read, |at, done, n| frames.read(at, &mut dst[done..done + n]))
     }
-    fn read_frames(&mut self, store: &dyn FrameStore, at: FileOffset, len: usize) -> Result<usize, Errno> {
-        let mm = self.0.mm;
-        debug_assert_eq!(store.max_pages(), mm.frames.max_pages(), "one memory file for all");
-        self.0.advance(len, |from, done, n| mm.copy_in_frames(from, FileOffset(at.0 + done as u64), n))
+    fn read_frames(&mut self, store: &dyn FrameStore, to: FileOffset, len: usize) -> Result<usize, Errno> {
+        self.0.go(len, Mode::Read, |at, done, n| store.copy(at, FileOffset(to.0 + done as u64), n as u64))
     }
 }

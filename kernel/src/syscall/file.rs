@@ -10,12 +10,15 @@ use kcore::io::{IoError, IoResult};
 use kcore::user::{Read, UserMemory, UserPtr, Write};
 use kcore::wait::{Events, WaitSet};
 use mm::{IovecList, UserSink, UserSource};
-use vfs::consts::O_CLOEXEC;
+use task::signal::{SigInfo, Signal};
+use vfs::anon::pipe::Pipe;
+use vfs::consts::{O_CLOEXEC, O_DIRECT, O_NONBLOCK};
 use vfs::{DirSink, FileKind, InodeAttr, OpenFile, Whence};
 use zerocopy::{Immutable, IntoBytes};
 
 use super::SysResult;
 use crate::current::{CurrentTask, WaitEnd};
+use crate::signal::Restart;
 use crate::usermem::{RawIovec, one_buffer};
 
 /// Descriptors that a process may have (`RLIMIT_NOFILE`'s usual hard limit).
@@ -42,14 +45,14 @@ async fn blocking<T>(
     match cx.wait(&WaitSet::one(&queue, events), None, attempt).await {
         Ok(v) => Ok(v),
         Err(WaitEnd::Failed(e)) => Err(e),
-        Err(WaitEnd::Interrupted) => Err(Errno::EINTR),
+        Err(WaitEnd::Interrupted) => Err(cx.interrupted(Restart::Sys)),
         Err(WaitEnd::TimedOut) => Err(Errno::EAGAIN),
     }
 }
 
 async fn read_into(cx: &mut CurrentTask, fd: Fd, list: IovecList) -> SysResult {
     let file = cx.task.files().get_open(fd)?;
-    let mm = cx.task.mm();
+    let mm = cx.task.mm().clone();
     let n =
         blocking(cx, &file, Events::READABLE, || file.read(&mut UserSink::new(&mm, list.clone()))).await?;
     Ok(count(n))
@@ -57,14 +60,23 @@ async fn read_into(cx: &mut CurrentTask, fd: Fd, list: IovecList) -> SysResult {
 
 async fn write_from(cx: &mut CurrentTask, fd: Fd, list: IovecList) -> SysResult {
     let file = cx.task.files().get_open(fd)?;
-    let mm = cx.task.mm();
+    let mm = cx.task.mm().clone();
     // A blocking write goes on until all is written; an error or interruption after the first byte reports what was.
     let mut source = UserSource::new(&mm, list);
     let mut done = 0;
     loop {
         match blocking(cx, &file, Events::WRITABLE, || file.write(&mut source)).await {
             Ok(n) => done += n,
-            Err(_) if done > 0 => break,
+            Err(Errno::EPIPE) => {
+                let pipe = SigInfo::kernel(Signal::PIPE);
+                cx.kernel().processes().send_to_task(&cx.task.core, pipe, false).ok();
+                return if done > 0 { Ok(count(done)) } else { Err(Errno::EPIPE) };
+            }
+            Err(_) if done > 0 => {
+                // What was written counts; the call is not repeated.
+                *cx.interrupted.get_mut() = None;
+                break;
+            }
             Err(e) => return Err(e),
         }
         if kcore::io::IoSource::remaining(&source) == 0 || file.is_nonblocking() || file.queue().is_none() {
@@ -100,7 +112,7 @@ pub(super) async fn writev(cx: &mut CurrentTask, fd: Fd, iov: UserPtr<RawIovec>,
 pub(super) fn pread64(cx: &mut CurrentTask, fd: Fd, buf: UserPtr<u8, Write>, n: usize, at: i64) -> SysResult {
     let at = u64::try_from(at).map_err(|_| Errno::EINVAL)?;
     let file = cx.task.files().get_open(fd)?;
-    let mm = cx.task.mm();
+    let mm = cx.task.mm().clone();
     file.pread(at, &mut UserSink::new(&mm, one_buffer(buf.addr(), n))).map(count).map_err(IoError::errno)
 }
 
@@ -108,7 +120,7 @@ pub(super) fn pread64(cx: &mut CurrentTask, fd: Fd, buf: UserPtr<u8, Write>, n: 
 pub(super) fn pwrite64(cx: &mut CurrentTask, fd: Fd, buf: UserPtr<u8, Read>, n: usize, at: i64) -> SysResult {
     let at = u64::try_from(at).map_err(|_| Errno::EINVAL)?;
     let file = cx.task.files().get_open(fd)?;
-    let mm = cx.task.mm();
+    let mm = cx.task.mm().clone();
     file.pwrite(at, &mut UserSource::new(&mm, one_buffer(buf.addr(), n))).map(count).map_err(IoError::errno)
 }
 
@@ -275,4 +287,54 @@ pub(super) fn getdents64(cx: &mut CurrentTask, fd: Fd, buf: GuestAddr, size: u32
         return Err(Errno::EFAULT);
     }
     Ok(count(records.bytes.len()))
+}
+
+/// `pipe(2)`.
+pub(super) fn pipe(cx: &mut CurrentTask, fds: GuestAddr) -> SysResult {
+    pipe2(cx, fds, 0)
+}
+
+/// `pipe2(2)`.
+pub(super) fn pipe2(cx: &mut CurrentTask, fds: GuestAddr, flags: u32) -> SysResult {
+    if flags & !(O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let cred = cx.task.cred();
+    let now = cx.kernel().host().clock.realtime();
+    let ino = cx.kernel().next_anon_ino();
+    let (r, w) = Pipe::pair(flags & !O_CLOEXEC, Pipe::attr(ino, cred.fsuid, cred.fsgid, now));
+    let cloexec = flags & O_CLOEXEC != 0;
+    let files = cx.task.files();
+    let a = files.insert(r, cloexec, 0, FD_LIMIT)?;
+    let b = files.insert(w, cloexec, 0, FD_LIMIT).inspect_err(|_| drop(files.close(a)))?;
+    let pair = [a.0, b.0];
+    if let Err(e) = cx.put(fds, &pair) {
+        drop(files.close(a));
+        drop(files.close(b));
+        return Err(e);
+    }
+    Ok(0)
+}
+
+/// `fcntl(2)`. Errors: `EINVAL` for commands that are not known.
+pub(super) fn fcntl(cx: &mut CurrentTask, fd: Fd, cmd: u32, arg: u64) -> SysResult {
+    const F_DUPFD: u32 = 0;
+    const F_GETFD: u32 = 1;
+    const F_SETFD: u32 = 2;
+    const F_GETFL: u32 = 3;
+    const F_SETFL: u32 = 4;
+    const F_DUPFD_CLOEXEC: u32 = 1030;
+    let files = cx.task.files();
+    let file = files.get(fd)?;
+    match cmd {
+        F_DUPFD | F_DUPFD_CLOEXEC => {
+            let min = usize::try_from(arg).ok().filter(|n| *n < FD_LIMIT).ok_or(Errno::EINVAL)?;
+            fd_result(files.insert(file, cmd == F_DUPFD_CLOEXEC, min, FD_LIMIT))
+        }
+        F_GETFD => Ok(files.cloexec(fd)?.into()),
+        F_SETFD => files.set_cloexec(fd, arg & 1 != 0).map(|()| 0),
+        F_GETFL => Ok(file.flags().into()),
+        F_SETFL => file.set_flags(u32::try_from(arg & 0xffff_ffff).map_err(|_| Errno::EINVAL)?).map(|()| 0),
+        _ => Err(Errno::EINVAL),
+    }
 }

@@ -1,14 +1,20 @@
 //! System calls: the table, and the handlers in a module for each family.
 
 mod args;
+mod clone;
+mod execve;
 mod file;
+mod futex;
 mod memory;
 mod path;
 mod process;
+mod signal;
 mod system;
 pub mod table;
 mod time;
+mod wait;
 
+pub(crate) use process::clear_child_tid;
 pub use table::{ArgInfo, Entry, Status, entries, entry};
 
 use abi::Errno;
@@ -23,12 +29,16 @@ pub(crate) type SysResult = Result<u64, Errno>;
 pub(crate) async fn handle(cx: &mut CurrentTask) {
     let r = &cx.regs;
     let (nr, args) = (r.orig_rax, [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9]);
+    let before = cx.regs;
     let result = match u32::try_from(nr) {
         Ok(nr) => table::dispatch(cx, nr, args).await,
         Err(_) => Err(Errno::ENOSYS),
     };
     if let Some(sink) = &cx.kernel.host().trace {
-        sink.line(&table::trace_line(cx.task.pid(), nr, args, result));
+        sink.line(&table::trace_line(cx.task.tid(), nr, args, result));
     }
-    cx.regs.rax = return_value(result);
+    // A call that replaced the registers (execve, rt_sigreturn) has set its own return value.
+    if cx.regs.rip == before.rip && cx.regs.rsp == before.rsp {
+        cx.regs.rax = return_value(result);
+    }
 }

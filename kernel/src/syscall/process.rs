@@ -5,17 +5,73 @@ use kcore::addr::GuestAddr;
 
 use super::SysResult;
 use crate::current::CurrentTask;
-use crate::task::ExitStatus;
+use kcore::user::UserMemory;
+use task::ExitStatus;
 
-/// `exit(2)` and `exit_group(2)`: the low eight bits are the status.
+/// `exit(2)`: ends this thread; the low eight bits are the status.
 pub(super) fn exit(cx: &mut CurrentTask, status: i32) -> SysResult {
-    cx.exiting = Some(ExitStatus::Code(status.to_le_bytes()[0]));
+    cx.exiting = Some(ExitStatus::Exited(status.to_le_bytes()[0]));
     Ok(0)
 }
 
-/// `getpid(2)` and `gettid(2)`.
+/// `exit_group(2)`: ends the process.
+pub(super) fn exit_group(cx: &mut CurrentTask, status: i32) -> SysResult {
+    let status = ExitStatus::Exited(status.to_le_bytes()[0]);
+    cx.exiting = Some(cx.kernel.processes().exit_group(&cx.task.core, status));
+    Ok(0)
+}
+
+/// The word that `set_tid_address` or `CLONE_CHILD_CLEARTID` named is zeroed at the thread's end, and a waiter on it woken.
+pub(crate) fn clear_child_tid(cx: &mut CurrentTask) {
+    let addr = cx.task.core.with_fields(|f| core::mem::take(&mut f.clear_child_tid));
+    let mm = cx.task.mm();
+    if addr != 0 && mm.copy_out(GuestAddr(addr), &[0; 4]) == 4 {
+        super::futex::wake_at(cx, GuestAddr(addr), 1).ok();
+    }
+}
+
+fn positive(pid: kcore::id::Pid) -> SysResult {
+    u64::try_from(pid.0).map_err(|_| Errno::ESRCH)
+}
+
+/// `getpid(2)`.
 pub(super) fn getpid(cx: &mut CurrentTask) -> SysResult {
-    u64::try_from(cx.task.pid().0).map_err(|_| Errno::ESRCH)
+    positive(cx.task.core.group().tgid())
+}
+
+/// `gettid(2)`.
+pub(super) fn gettid(cx: &mut CurrentTask) -> SysResult {
+    positive(cx.task.tid())
+}
+
+/// `getppid(2)`: 0 for a process whose parent is outside its namespace.
+pub(super) fn getppid(cx: &mut CurrentTask) -> SysResult {
+    positive(cx.kernel().processes().ppid(&cx.task.core))
+}
+
+/// `setsid(2)`.
+pub(super) fn setsid(cx: &mut CurrentTask) -> SysResult {
+    positive(cx.kernel().processes().setsid(&cx.task.core)?)
+}
+
+/// `setpgid(2)`.
+pub(super) fn setpgid(cx: &mut CurrentTask, pid: kcore::id::Pid, pgid: kcore::id::Pid) -> SysResult {
+    cx.kernel().processes().setpgid(&cx.task.core, pid, pgid).map(|()| 0)
+}
+
+/// `getpgid(2)`.
+pub(super) fn getpgid(cx: &mut CurrentTask, pid: kcore::id::Pid) -> SysResult {
+    positive(cx.kernel().processes().getpgid(&cx.task.core, pid)?)
+}
+
+/// `getpgrp(2)`.
+pub(super) fn getpgrp(cx: &mut CurrentTask) -> SysResult {
+    getpgid(cx, kcore::id::Pid(0))
+}
+
+/// `getsid(2)`.
+pub(super) fn getsid(cx: &mut CurrentTask, pid: kcore::id::Pid) -> SysResult {
+    positive(cx.kernel().processes().getsid(&cx.task.core, pid)?)
 }
 
 /// `getuid(2)`.
@@ -39,8 +95,9 @@ pub(super) fn getegid(cx: &mut CurrentTask) -> SysResult {
 }
 
 /// `set_tid_address(2)`.
-pub(super) fn set_tid_address(cx: &mut CurrentTask, _addr: GuestAddr) -> SysResult {
-    getpid(cx)
+pub(super) fn set_tid_address(cx: &mut CurrentTask, addr: GuestAddr) -> SysResult {
+    cx.task.core.with_fields(|f| f.clear_child_tid = addr.0);
+    gettid(cx)
 }
 
 /// `arch_prctl(2)`. Errors: `EPERM` for a base outside the guest's addresses, `EINVAL` for other codes.

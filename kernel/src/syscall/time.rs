@@ -9,6 +9,7 @@ use kcore::wait::WaitSet;
 
 use super::SysResult;
 use crate::current::{CurrentTask, WaitEnd};
+use crate::signal::Restart;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -66,7 +67,7 @@ pub(super) fn time(cx: &mut CurrentTask, out: GuestAddr) -> SysResult {
 
 /// A duration or time of a guest, in nanoseconds. Errors: `EFAULT`; `EINVAL` for one that is none.
 fn read_timespec(cx: &CurrentTask, at: GuestAddr) -> Result<Nanos, Errno> {
-    let [sec, nsec] = UserPtr::<[i64; 2]>::new(at).read(&*cx.task.mm())?;
+    let [sec, nsec] = UserPtr::<[i64; 2]>::new(at).read(&**cx.task.mm())?;
     let sec = u64::try_from(sec).map_err(|_| Errno::EINVAL)?;
     let nsec = u64::try_from(nsec).ok().filter(|n| *n < SECOND).ok_or(Errno::EINVAL)?;
     Ok(sec.saturating_mul(SECOND).saturating_add(nsec))
@@ -100,7 +101,7 @@ pub(super) async fn clock_nanosleep(
                 let left = deadline.saturating_sub(cx.kernel().host().clock.monotonic());
                 cx.put(rem, &timespec(left))?;
             }
-            Err(Errno::EINTR)
+            Err(cx.interrupted(Restart::NoHandler))
         }
         Err(WaitEnd::Failed(e)) => Err(e),
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use kcore::cred::{Credentials, UserNamespace};
 use kcore::frame::FrameStore;
 use kcore::host::{Clock, Entropy, Nanos};
-use kcore::id::{Fd, Pid};
+use kcore::id::Fd;
 use kcore::io::{IoResult, IoSource, SliceSource};
 use kernel::sched::Idle;
-use kernel::{ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec, run_task};
+use kernel::{ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec};
 use mm::FrameAllocator;
 use platform::host::{HostClock, HostEntropy, HostMemory, install_parker};
 use platform::ptrace::PtracePlatform;
@@ -132,19 +132,14 @@ pub fn run(program: &Path, args: &[&str]) -> Outcome {
     let args =
         std::iter::once("program").chain(args.iter().copied()).map(|a| a.as_bytes().to_vec()).collect();
     let env = vec![b"HOME=/".to_vec(), b"LC_ALL=C".to_vec()];
-    let request = ExecRequest { path: b"/program".to_vec(), args, env, files, fs, cred, pid: Pid(1) };
+    let request = ExecRequest { path: b"/program".to_vec(), args, env, files, fs, cred };
     let current = exec(&kernel, request).unwrap();
-    let task = current.task().clone();
-    let stopper = kernel.clone();
-    kernel.executor().spawn(async move {
-        run_task(current).await;
-        stopper.executor().stop();
-    });
+    kernel.start(current);
     std::thread::scope(|s| {
         s.spawn(|| kernel.executor().work());
         kernel.executor().work();
     });
     let output = String::from_utf8_lossy(&collect.0.lock().unwrap()).into_owned();
     let trace = lines.0.lock().unwrap().clone();
-    Outcome { output, status: task.exit_status().unwrap(), trace }
+    Outcome { output, status: kernel.exit_status().unwrap(), trace }
 }

@@ -1,31 +1,30 @@
 //! `brk(2)`.
 
 use abi::Errno;
-use kcore::addr::{GuestAddr, PAGE_SIZE};
+use kcore::addr::GuestAddr;
 
+use super::round_up;
 use crate::space::{AddressSpace, Inner};
-use crate::types::Prot;
+use crate::types::{Prot, VmFlags};
 use crate::vma::{Backing, Vma};
 
 impl AddressSpace {
-    /// Sets where the heap starts, empty, as `execve` does. `start` is rounded up to a page.
+    /// Sets where the heap starts (and, for now, ends).
     pub fn set_brk_start(&self, start: GuestAddr) {
-        self.update(|s| {
-            s.brk_start = start.0.checked_next_multiple_of(PAGE_SIZE).unwrap_or(0);
-            s.brk_end = s.brk_start;
-            Ok(())
-        })
-        .ok();
+        let mut inner = self.inner.write();
+        inner.brk_start = start.0;
+        inner.brk_end = start.0;
     }
-    /// Moves the end of the heap and returns where it is then; the old end if it could not be moved, or for `None`.
+    /// Moves the end of the heap, [`brk(2)`](https://man7.org/linux/man-pages/man2/brk.2.html), and returns where it is then:
+    /// where it was if that was not possible, or for `None`.
     pub fn brk(&self, to: Option<GuestAddr>) -> GuestAddr {
-        let moved = self.update(|s| match to {
-            Some(to) => s.set_brk(to.0),
-            None => Ok(()),
+        let moved = self.update(|s| {
+            if let Some(to) = to {
+                s.set_brk(to.0)?;
+            }
+            Ok(s.brk_end)
         });
-        // Linux reports failure by the unchanged break only.
-        let _ = moved;
-        GuestAddr(self.inner.read().brk_end)
+        GuestAddr(moved.unwrap_or_else(|_| self.inner.read().brk_end))
     }
 }
 
@@ -34,30 +33,36 @@ impl Inner {
         if to < self.brk_start {
             return Err(Errno::EINVAL);
         }
-        let old = self.brk_end.next_multiple_of(PAGE_SIZE);
-        let new = to
-            .checked_next_multiple_of(PAGE_SIZE)
-            .filter(|n| *n <= self.layout.max.0)
-            .ok_or(Errno::ENOMEM)?;
-        if new > old {
-            let vma = Vma {
+        let old = round_up(self.brk_end).ok_or(Errno::ENOMEM)?;
+        let new = round_up(to).filter(|n| *n <= self.layout.max.0).ok_or(Errno::ENOMEM)?;
+        if new < old {
+            self.unmap(new, old)?;
+        } else if new > old {
+            if to - self.brk_start > self.limits.data_bytes {
+                return Err(Errno::ENOMEM);
+            }
+            self.check_size(new - old, true)?;
+            self.check_count(1)?;
+            if !self.is_free(old, new) {
+                return Err(Errno::ENOMEM);
+            }
+            let locked = self.future.contains(VmFlags::LOCKED);
+            if locked && self.vmas.locked.saturating_add(new - old) > self.limits.memlock_bytes {
+                return Err(Errno::EAGAIN);
+            }
+            self.vmas.insert(Vma {
                 start: old,
                 end: new,
                 prot: Prot::RW,
-                max_prot: Prot::READ | Prot::WRITE | Prot::EXEC,
+                max_prot: Prot::all(),
                 flags: self.future,
                 backing: Backing::Anon,
                 name: Some("[heap]"),
-            };
-            if self.vmas.overlaps(old, new) || new - self.brk_start > self.limits.data_bytes {
-                return Err(Errno::ENOMEM);
-            }
-            self.check_limits(new - old, new - old, &vma)?;
-            self.vmas.insert(vma);
+            });
             self.vmas.merge(old, new);
-        } else if new < old {
-            self.evict(new, old, |_| true);
-            self.vmas.discard(new, old);
+            if locked && !self.future.contains(VmFlags::LOCK_ON_FAULT) {
+                self.populate(old, new);
+            }
         }
         self.brk_end = to;
         Ok(())

@@ -1,304 +1,318 @@
-//! Page faults: from the guest, and from the kernel's own accesses.
+//! Page faults: the guest's, and the kernel's on the guest's behalf.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Errno;
 use kcore::addr::{GuestAddr, PAGE_SIZE};
-use kcore::frame::{FileOffset, Frame, FrameStore};
+use kcore::frame::{FileOffset, FrameStore};
+use kcore::mappable::Mappable;
 
+use super::place::GUARD;
 use crate::resident::{Kind, Run};
-use crate::space::{AddressSpace, Inner};
+use crate::space::{AddressSpace, Inner, guest_range};
 use crate::types::{FaultAccess, FaultOutcome, MapOp, Prot, VmFlags};
 use crate::vma::Vma;
 
-/// Anonymous memory is mapped in windows of this size, aligned, as far as the mapping reaches.
+/// Bytes that an anonymous fault fills, aligned.
 const WINDOW: u64 = 2 << 20;
-/// Pages looked at around a fault in a file.
-const FILE_AROUND: u64 = 16;
-/// Pages copied or claimed at once when a page shared by `fork` is written.
-const COW_AROUND: u64 = 8;
-/// Unmapped bytes kept below a stack that grows (`stack_guard_gap`).
-const STACK_GUARD: u64 = 256 * PAGE_SIZE;
+/// Bytes around a file fault whose resident pages are mapped too.
+const FILE_AROUND: u64 = 16 * PAGE_SIZE;
+/// Bytes around a fault on shared anonymous memory that are filled.
+const SHARED_AROUND: u64 = 64 * PAGE_SIZE;
+/// Bytes copied by one copy-on-write fault, aligned.
+const COPY_AROUND: u64 = 8 * PAGE_SIZE;
+/// Bytes by which a stack grows at once.
+const STACK_STEP: u64 = 16 * PAGE_SIZE;
+/// Faults remembered as spurious.
+const SPURIOUS_MAX: usize = 64;
+
+/// What a fault needs to know of a mapping, without borrowing it.
+struct View {
+    start: u64,
+    end: u64,
+    prot: Prot,
+    flags: VmFlags,
+    /// The object, and the offset of the mapping's first page in it.
+    file: Option<(Arc<dyn Mappable>, u64)>,
+}
+
+impl View {
+    fn of(v: &Vma) -> View {
+        let file = v.file_at(v.start).map(|(f, offset)| (f.object.clone(), offset));
+        View { start: v.start, end: v.end, prot: v.prot, flags: v.flags, file }
+    }
+    /// The aligned window of `size` bytes around `page`, cut to the mapping.
+    fn window(&self, page: u64, size: u64) -> (u64, u64) {
+        let lo = page & !(size - 1);
+        (lo.max(self.start), lo.saturating_add(size).min(self.end))
+    }
+}
 
 impl AddressSpace {
-    /// Resolves a fault of the guest at `addr`. A backend that cannot tell what was tried says [`FaultAccess::Unknown`]: then what
-    /// is missing is supplied step by step, and a fault that finds everything in place is answered with `SIGSEGV` unless another
-    /// thread may just have changed that.
+    /// Resolves a guest's fault at `addr`, or says which signal it gets. `SIGBUS` is for what cannot be supplied: past the end
+    /// of a file, an I/O error, or no memory.
     pub fn handle_fault(&self, addr: GuestAddr, access: FaultAccess) -> FaultOutcome {
-        self.update(|s| Ok(s.fault(addr.0, access))).unwrap_or(FaultOutcome::MAPERR)
+        self.fault_as(addr.0, access, false)
     }
-    /// Makes a range resident, for `MAP_POPULATE` and `MADV_POPULATE_*`. Errors: `ENOMEM` for a hole, `EFAULT` for a page that cannot be had.
-    pub(crate) fn populate(&self, start: u64, end: u64) -> Result<(), Errno> {
-        let mut at = start & !(PAGE_SIZE - 1);
-        while at < end {
-            at = self.update(|s| {
-                let v = s.vmas.find(at).ok_or(Errno::ENOMEM)?;
-                let write = v.prot.contains(Prot::WRITE) && !v.shared();
-                s.ensure(at, write).map_err(|_| Errno::EFAULT)?;
-                Ok(s.resident.find(at).map_or(at + PAGE_SIZE, |r| r.end))
-            })?;
-        }
-        Ok(())
+    pub(crate) fn fault_as(&self, addr: u64, access: FaultAccess, force: bool) -> FaultOutcome {
+        self.update(|s| Ok(s.fault(addr, access, force))).unwrap_or(FaultOutcome::MAPERR)
     }
 }
 
 impl Inner {
-    fn fault(&mut self, addr: u64, access: FaultAccess) -> FaultOutcome {
+    pub(crate) fn fault(&mut self, addr: u64, access: FaultAccess, force: bool) -> FaultOutcome {
         let page = addr & !(PAGE_SIZE - 1);
-        if self.vmas.find(page).is_none() && !self.grow_stack(page) {
-            return FaultOutcome::MAPERR;
-        }
-        let Some(vma) = self.vmas.find(page) else { return FaultOutcome::MAPERR };
-        let prot = vma.prot;
-        let allowed = match access {
-            FaultAccess::Read => !prot.is_empty(),
-            FaultAccess::Write => prot.contains(Prot::WRITE),
-            FaultAccess::Exec => prot.contains(Prot::EXEC),
-            FaultAccess::Unknown => !prot.is_empty(),
-        };
+        let Some(vma) = self.vma_for_fault(page) else { return FaultOutcome::MAPERR };
+        let p = vma.prot;
+        let allowed = force && !(access == FaultAccess::Write && vma.flags.contains(VmFlags::SHARED))
+            || match access {
+                FaultAccess::Read | FaultAccess::Unknown => !p.is_empty(),
+                FaultAccess::Write => p.contains(Prot::WRITE),
+                FaultAccess::Exec => p.contains(Prot::EXEC),
+            };
         if !allowed {
             return FaultOutcome::ACCERR;
         }
-        let write = match access {
-            FaultAccess::Write => true,
-            FaultAccess::Unknown => match self.resident.find(page) {
-                Some(run) => {
-                    let full = if prot.contains(Prot::WRITE) { prot | Prot::READ } else { prot };
-                    if run.mapped == Some(full) {
-                        return self.spurious(page);
-                    }
-                    // The page is there for reading, so it was a write that failed; or the page is not mapped yet at all.
-                    run.mapped.is_some() && prot.contains(Prot::WRITE)
-                }
-                None => prot.contains(Prot::WRITE) && (vma.shared() || vma.is_anon()),
+        let done = match self.resident.find(page) {
+            None => self.fill(&vma, page, access),
+            Some(run) => match self.resolve(&vma, page, run, access, force) {
+                Ok(true) => Ok(()),
+                Ok(false) => return self.nothing_to_do(addr, &vma, page, access, force),
+                Err(e) => Err(e),
             },
-            FaultAccess::Read | FaultAccess::Exec => false,
         };
-        match self.ensure(page, write) {
+        match done {
             Ok(()) => FaultOutcome::Resumed,
-            Err(outcome) => outcome,
+            Err(_) => FaultOutcome::ADRERR,
         }
     }
-
-    /// A fault where nothing is missing: another thread may have resolved it meanwhile. The second such fault without any change
-    /// in between is the guest's own error.
-    fn spurious(&mut self, page: u64) -> FaultOutcome {
-        if self.spurious.insert(page, self.generation) == Some(self.generation) {
-            self.spurious.remove(&page);
-            return FaultOutcome::ACCERR;
+    /// The mapping of `page`, after growing a stack over it if one may.
+    fn vma_for_fault(&mut self, page: u64) -> Option<View> {
+        if let Some(v) = self.vmas.find(page) {
+            return Some(View::of(v));
         }
-        if self.spurious.len() > 1024 {
-            self.spurious.clear();
+        let above = self.vmas.after(page)?;
+        if !above.flags.contains(VmFlags::GROWSDOWN) {
+            return None;
         }
-        FaultOutcome::Resumed
+        let (start, end) = (above.start, above.end);
+        let mut floor = self.layout.min.0.max(end.saturating_sub(self.limits.stack_bytes));
+        if let Some(below) = self.vmas.before(page) {
+            let gap = if below.prot.is_empty() || below.flags.contains(VmFlags::GROWSDOWN) { 0 } else { GUARD };
+            floor = floor.max(below.end.saturating_add(gap));
+        }
+        let floor = floor.checked_add(PAGE_SIZE - 1)? & !(PAGE_SIZE - 1);
+        if page < floor || self.check_size(start - page, false).is_err() {
+            return None;
+        }
+        let mut new = (page & !(STACK_STEP - 1)).max(floor);
+        if self.check_size(start - new, false).is_err() {
+            new = page;
+        }
+        let mut v = self.vmas.remove(start)?;
+        v.start = new;
+        self.vmas.insert(v);
+        self.vmas.find(page).map(View::of)
     }
-
-    /// Extends a stack down to `page` if the mapping above is one and nothing is too near below.
-    pub(crate) fn grow_stack(&mut self, page: u64) -> bool {
-        let Some(v) = self.vmas.after(page).filter(|v| v.flags.contains(VmFlags::GROWSDOWN)) else {
-            return false;
-        };
-        let (start, end, grown) = (v.start, v.end, Vma { start: page, ..v.clone() });
-        let below = self.vmas.before(page).map_or(0, |b| b.end);
-        let too_low = page < self.layout.min.0 || page - below < STACK_GUARD && below != 0;
-        if too_low || end - page > self.limits.stack_bytes {
-            return false;
-        }
-        if self.check_limits(start - page, start - page, &grown).is_err() {
-            return false;
-        }
-        if let Some(old) = self.vmas.remove(start) {
-            self.vmas.garbage.push(old);
-        }
-        self.vmas.insert(grown);
-        true
-    }
-
-    /// Makes the page at `page`, which is mapped, resident and known to the hardware; for writing if `write`.
-    pub(crate) fn ensure(&mut self, page: u64, write: bool) -> Result<(), FaultOutcome> {
-        let vma = self.vmas.find(page).ok_or(FaultOutcome::MAPERR)?;
-        let (lo, hi, prot) = (vma.start, vma.end, vma.prot);
-        let result = match self.resident.find(page) {
-            None => self.page_in(page, write),
-            Some(run) if write && !run.kind.writable() => self.break_sharing(page, run),
-            Some(run) => {
-                let access = run.kind.access(prot);
-                if run.mapped == Some(access) {
-                    return Ok(());
-                }
-                self.map_run(run.start.max(lo), run.end.min(hi), access)
-            }
-        };
-        result.map_err(|e| match e {
-            // Past the end of the file, or it cannot be read.
-            Errno::EFAULT | Errno::EIO | Errno::ENXIO => FaultOutcome::ADRERR,
-            _ => FaultOutcome::ADRERR,
-        })
-    }
-
-    /// Shows resident pages to the hardware.
-    fn map_run(&mut self, start: u64, end: u64, access: Prot) -> Result<(), Errno> {
-        let mut ops: Vec<MapOp> = Vec::new();
-        for mut run in self.resident.take(start, end) {
-            run.mapped = Some(access);
-            Inner::push_map(&mut ops, &run, access);
-            self.resident.insert(run);
-        }
-        self.apply(&ops)
-    }
-
-    fn page_in(&mut self, page: u64, write: bool) -> Result<(), Errno> {
-        let vma = self.vmas.find(page).ok_or(Errno::EFAULT)?;
-        if vma.is_anon() { self.page_in_anon(page) } else { self.page_in_file(page, write) }
-    }
-
-    fn page_in_anon(&mut self, page: u64) -> Result<(), Errno> {
-        let vma = self.vmas.find(page).ok_or(Errno::EFAULT)?;
-        let window = page & !(WINDOW - 1);
-        let (lo, hi) = (vma.start.max(window), vma.end.min(window.saturating_add(WINDOW)));
-        let access = Kind::Own.access(vma.prot);
-        let (mut lo, mut hi) = self.resident.hole(page, lo, hi);
-        let at = match self.frames.alloc((hi - lo) / PAGE_SIZE) {
-            Ok(at) => at,
-            Err(_) => {
-                (lo, hi) = (page, page + PAGE_SIZE);
-                self.frames.alloc(1)?
-            }
-        };
-        let run = Run { start: lo, end: hi, at: at.0, kind: Kind::Own, mapped: Some(access) };
-        self.add(&[run])
-    }
-
-    /// Adds runs that own their frames, and maps them. If the hardware refuses, they are not resident.
-    fn add(&mut self, runs: &[Run]) -> Result<(), Errno> {
-        let mut ops: Vec<MapOp> = Vec::new();
-        for run in runs {
-            if let Some(access) = run.mapped {
-                Inner::push_map(&mut ops, run, access);
-            }
-        }
-        if let Err(e) = self.apply(&ops) {
-            let (first, last) = (runs.first().map_or(0, |r| r.start), runs.last().map_or(0, |r| r.end));
-            self.apply(&[MapOp::Unmap { range: crate::space::guest_range(first, last) }]).ok();
-            self.release(runs);
-            return Err(e);
-        }
-        for run in runs {
-            self.resident.insert(*run);
-        }
-        Ok(())
-    }
-
-    fn page_in_file(&mut self, page: u64, write: bool) -> Result<(), Errno> {
-        let vma = self.vmas.find(page).ok_or(Errno::EFAULT)?;
-        let (file, offset) = vma.file_at(page).ok_or(Errno::EFAULT)?;
-        let (shared, prot) = (vma.shared(), vma.prot);
-        let announce = shared && prot.contains(Prot::WRITE) && (write || !self.precise);
-        let frame = file.object.page(offset, announce)?;
+    /// Makes a page that is not resident so.
+    fn fill(&mut self, vma: &View, page: u64, access: FaultAccess) -> Result<(), Errno> {
+        let write = access == FaultAccess::Write;
+        let Some((object, first)) = &vma.file else { return self.fill_anon(vma, page) };
+        let offset_of = |at: u64| first + (at - vma.start);
+        let shared = vma.flags.contains(VmFlags::SHARED);
+        let eager = vma.flags.contains(VmFlags::SHARED_ANON);
+        let write_shared = eager || (shared && write);
+        let frame = object.page(offset_of(page), write_shared)?;
         if write && !shared {
-            let own = self.frames.alloc(1)?;
-            self.frames.copy(frame.at(), own, PAGE_SIZE);
-            return self.add(&[page_run(page, own, Kind::Own, prot)]);
+            let to = self.frames.alloc(1)?;
+            self.frames.copy(frame.at(), to, PAGE_SIZE);
+            return self.install(vma, &[Run { start: page, end: page + PAGE_SIZE, at: to.0, kind: Kind::Own, mapped: None }]);
         }
-        let kind = match (shared, announce) {
+        let kind = match (shared, write_shared) {
             (false, _) => Kind::Cache,
             (true, false) => Kind::SharedRo,
             (true, true) => Kind::SharedRw,
         };
-        let mut runs = Vec::new();
-        if !announce {
-            self.around(page, kind, &mut runs);
-        }
-        runs.push(page_run(page, self.keep(&frame), kind, prot));
-        runs.sort_unstable_by_key(|r: &Run| r.start);
-        self.add(&runs)
-    }
-
-    /// Pages near `page` that the object has at hand.
-    fn around(&self, page: u64, kind: Kind, runs: &mut Vec<Run>) {
-        let Some(vma) = self.vmas.find(page) else { return };
-        let window = page & !(FILE_AROUND * PAGE_SIZE - 1);
-        let (lo, hi) = (vma.start.max(window), vma.end.min(window.saturating_add(FILE_AROUND * PAGE_SIZE)));
+        let (lo, hi) = vma.window(page, if eager { SHARED_AROUND } else { FILE_AROUND });
         let (lo, hi) = self.resident.hole(page, lo, hi);
+        // Pages around may be there without having been announced for writing.
+        let around = if kind == Kind::SharedRw && !eager { Kind::SharedRo } else { kind };
+        let mut runs = Vec::new();
         let mut at = lo;
         while at < hi {
-            if at != page
-                && let Some((file, offset)) = vma.file_at(at)
-                && let Some(frame) = file.object.resident_page(offset)
-            {
-                runs.push(page_run(at, self.keep(&frame), kind, vma.prot));
+            let (f, kind) = if at == page {
+                (Some(frame.clone()), kind)
+            } else if eager {
+                (object.page(offset_of(at), true).ok(), kind)
+            } else {
+                (object.resident_page(offset_of(at)), around)
+            };
+            if let Some(f) = f {
+                self.frames.retain(f.at(), 1);
+                runs.push(Run { start: at, end: at + PAGE_SIZE, at: f.at().0, kind, mapped: None });
             }
             at += PAGE_SIZE;
         }
+        self.install(vma, &runs)
     }
-
-    /// Takes a reference of its own to a frame.
-    fn keep(&self, frame: &Frame) -> FileOffset {
+    fn fill_anon(&mut self, vma: &View, page: u64) -> Result<(), Errno> {
+        let mut size = WINDOW;
+        loop {
+            let (lo, hi) = vma.window(page, size);
+            let (lo, hi) = self.resident.hole(page, lo, hi);
+            match self.frames.alloc((hi - lo) / PAGE_SIZE) {
+                Ok(at) => return self.install(vma, &[Run { start: lo, end: hi, at: at.0, kind: Kind::Own, mapped: None }]),
+                Err(e) if size == PAGE_SIZE => return Err(e),
+                Err(_) => size = (size / 8).max(PAGE_SIZE),
+            }
+        }
+    }
+    /// Adds runs, whose references the caller hands over, where nothing is resident, and maps them.
+    fn install(&mut self, vma: &View, runs: &[Run]) -> Result<(), Errno> {
+        let mut ops = Vec::new();
+        for run in runs {
+            let access = run.kind.access(vma.prot);
+            if access.is_empty() {
+                self.resident.insert(*run);
+                continue;
+            }
+            Self::push_map(&mut ops, run, access);
+            self.resident.insert(Run { mapped: Some(access), ..*run });
+        }
+        let r = self.apply(&ops);
+        if r.is_err()
+            && let (Some(first), Some(last)) = (runs.first(), runs.last())
+        {
+            self.forget(first.start, last.end);
+        }
+        r
+    }
+    /// Deals with a fault on a resident page. `false` if all that the access needs is in place.
+    fn resolve(&mut self, vma: &View, page: u64, run: Run, access: FaultAccess, force: bool) -> Result<bool, Errno> {
+        let best = run.kind.access(vma.prot);
+        let write = match access {
+            FaultAccess::Write => true,
+            FaultAccess::Read | FaultAccess::Exec => false,
+            // What is mapped as well as it can be but not writable must have been written to.
+            FaultAccess::Unknown => run.mapped == Some(best) && vma.prot.contains(Prot::WRITE) && !run.kind.writable(),
+        };
+        if write && !run.kind.writable() {
+            match run.kind {
+                Kind::SharedRo => self.announce_write(vma, page)?,
+                _ => self.break_cow(vma, page, run)?,
+            }
+            return Ok(true);
+        }
+        if run.mapped == Some(best) || (force && best.is_empty()) {
+            return Ok(false);
+        }
+        if best.is_empty() {
+            return Ok(false);
+        }
+        self.show(vma, page)?;
+        Ok(true)
+    }
+    /// Maps resident pages around `page` that the hardware does not show.
+    fn show(&mut self, vma: &View, page: u64) -> Result<(), Errno> {
+        let (lo, hi) = vma.window(page, WINDOW);
+        let mut ops = Vec::new();
+        for mut run in self.resident.take(lo, hi) {
+            let access = run.kind.access(vma.prot);
+            if run.mapped != Some(access) && !access.is_empty() {
+                Self::push_map(&mut ops, &run, access);
+                run.mapped = Some(access);
+            }
+            self.resident.insert(run);
+        }
+        let r = self.apply(&ops);
+        if r.is_err() {
+            self.forget(lo, hi);
+        }
+        r
+    }
+    /// First store to a page of a shared mapping.
+    fn announce_write(&mut self, vma: &View, page: u64) -> Result<(), Errno> {
+        let Some((object, first)) = &vma.file else { return Err(Errno::EFAULT) };
+        let frame = object.page(first + (page - vma.start), true)?;
         self.frames.retain(frame.at(), 1);
-        frame.at()
+        let new = Run { start: page, end: page + PAGE_SIZE, at: frame.at().0, kind: Kind::SharedRw, mapped: None };
+        self.replace(vma, new)
     }
-
-    /// A write to a page that others may see.
-    fn break_sharing(&mut self, page: u64, run: Run) -> Result<(), Errno> {
-        let vma = self.vmas.find(page).ok_or(Errno::EFAULT)?;
-        let (prot, lo, hi) = (vma.prot, vma.start, vma.end);
-        match run.kind {
-            Kind::Own | Kind::SharedRw => Ok(()),
-            Kind::SharedRo => {
-                let (file, offset) = vma.file_at(page).ok_or(Errno::EFAULT)?;
-                let frame = file.object.page(offset, true)?;
-                let new = page_run(page, self.keep(&frame), Kind::SharedRw, prot);
-                self.replace(page, page + PAGE_SIZE, &[new])
-            }
-            Kind::Cache => {
-                let new = self.own_copy(page, run.offset_of(page), prot)?;
-                self.replace(page, page + PAGE_SIZE, &[new])
-            }
-            Kind::Cow => {
-                let window = page & !(COW_AROUND * PAGE_SIZE - 1);
-                let start = window.max(run.start).max(lo);
-                let end = (window + COW_AROUND * PAGE_SIZE).min(run.end).min(hi);
-                let mut new: Vec<Run> = Vec::new();
-                for at in (start..end).step_by(4096) {
-                    let frame = run.offset_of(at);
-                    if self.frames.count(FileOffset(frame)) == 1 {
-                        self.frames.retain(FileOffset(frame), 1);
-                        new.push(page_run(at, FileOffset(frame), Kind::Own, prot));
-                        continue;
-                    }
-                    match self.own_copy(at, frame, prot) {
-                        Ok(r) => new.push(r),
-                        Err(e) => {
-                            self.release(&new);
-                            return Err(e);
-                        }
-                    }
-                }
-                self.replace(start, end, &new)
-            }
+    /// Gives this address space its own copy of a private page, and of some around it.
+    fn break_cow(&mut self, vma: &View, page: u64, run: Run) -> Result<(), Errno> {
+        let sole = |s: &Inner, at: u64| s.frames.count(FileOffset(run.offset_of(at))) == 1;
+        let reuse = sole(self, page);
+        let (lo, hi) = vma.window(page, if reuse { WINDOW } else { COPY_AROUND });
+        let (lo, hi) = (lo.max(run.start), hi.min(run.end));
+        let (mut first, mut last) = (page, page + PAGE_SIZE);
+        while first > lo && sole(self, first - PAGE_SIZE) == reuse {
+            first -= PAGE_SIZE;
         }
-    }
-
-    fn own_copy(&self, page: u64, frame: u64, prot: Prot) -> Result<Run, Errno> {
-        let own = self.frames.alloc(1)?;
-        self.frames.copy(FileOffset(frame), own, PAGE_SIZE);
-        Ok(page_run(page, own, Kind::Own, prot))
-    }
-
-    /// Puts `new` in place of what is resident in `start..end`, which it covers.
-    fn replace(&mut self, start: u64, end: u64, new: &[Run]) -> Result<(), Errno> {
-        let old = self.resident.take(start, end);
-        let added = self.add(new);
-        // On failure `add` has unmapped the range, so the old pages are simply not resident any more: the guest's content would be
-        // lost, so they stay known, unmapped.
-        match added {
-            Ok(()) => self.release(&old),
-            Err(_) => old.iter().for_each(|r| self.resident.insert(Run { mapped: None, ..*r })),
+        while last < hi && sole(self, last) == reuse {
+            last += PAGE_SIZE;
         }
-        added
+        let new = |start, end, at| Run { start, end, at, kind: Kind::Own, mapped: None };
+        if reuse {
+            // `replace` releases the references of what was there.
+            self.frames.retain(FileOffset(run.offset_of(first)), (last - first) / PAGE_SIZE);
+            return self.replace(vma, new(first, last, run.offset_of(first)));
+        }
+        let to = match self.frames.alloc((last - first) / PAGE_SIZE) {
+            Ok(to) => to,
+            Err(_) => {
+                (first, last) = (page, page + PAGE_SIZE);
+                self.frames.alloc(1)?
+            }
+        };
+        self.frames.copy(FileOffset(run.offset_of(first)), to, last - first);
+        self.replace(vma, new(first, last, to.0))
     }
-}
-
-fn page_run(page: u64, at: FileOffset, kind: Kind, prot: Prot) -> Run {
-    Run { start: page, end: page + PAGE_SIZE, at: at.0, kind, mapped: Some(kind.access(prot)) }
+    /// Puts `new` (with its references) in the place of what is resident there.
+    fn replace(&mut self, vma: &View, mut new: Run) -> Result<(), Errno> {
+        let old = self.resident.take(new.start, new.end);
+        let access = new.kind.access(vma.prot);
+        let range = guest_range(new.start, new.end);
+        let mut ops = Vec::new();
+        if !access.is_empty() {
+            Self::push_map(&mut ops, &new, access);
+            new.mapped = Some(access);
+        } else if old.iter().any(|r| r.mapped.is_some()) {
+            ops.push(MapOp::Unmap { range });
+        }
+        let result = self.apply(&ops);
+        if result.is_err() {
+            new.mapped = None;
+        }
+        self.resident.insert(new);
+        // After a failure the guest may still reach the old frames, unless this works.
+        if result.is_ok() || self.apply(&[MapOp::Unmap { range }]).is_ok() {
+            self.release(&old);
+        }
+        result
+    }
+    /// A fault although everything is in place: another thread was faster, or the access is one that the mapping forbids and the
+    /// backend cannot tell. The first is over when the guest tries again.
+    fn nothing_to_do(&mut self, addr: u64, vma: &View, page: u64, access: FaultAccess, force: bool) -> FaultOutcome {
+        if force {
+            return FaultOutcome::Resumed;
+        }
+        if self.precise && access != FaultAccess::Unknown {
+            // The host may have lost the mapping: make it again the second time.
+            if self.spurious.insert(addr, self.generation) == Some(self.generation) {
+                self.spurious.remove(&addr);
+                self.forget(page, page + PAGE_SIZE);
+                return self.show(vma, page).map_or(FaultOutcome::ADRERR, |()| FaultOutcome::Resumed);
+            }
+        } else if self.spurious.insert(addr, self.generation) == Some(self.generation) {
+            self.spurious.remove(&addr);
+            return FaultOutcome::ACCERR;
+        }
+        if self.spurious.len() > SPURIOUS_MAX {
+            let generation = self.generation;
+            self.spurious.clear();
+            self.spurious.insert(addr, generation);
+        }
+        FaultOutcome::Resumed
+    }
 }

@@ -5,92 +5,119 @@ use alloc::vec::Vec;
 use core::any::Any;
 
 use abi::Errno;
-use kcore::addr::GuestAddr;
+use kcore::addr::{GuestAddr, PAGE_SIZE};
 use kcore::mappable::Mappable;
 
-use super::page_range;
+use super::aligned;
 use crate::anon::SharedAnon;
-use crate::space::AddressSpace;
-use crate::types::VmFlags;
+use crate::resident::Kind;
+use crate::space::{AddressSpace, Inner};
 use crate::types::madvise::*;
-use crate::vma::object_id;
+use crate::types::{FaultAccess, FaultOutcome, Prot, VmFlags};
+use crate::vma::{Vma, object_id};
 
 impl AddressSpace {
-    /// Takes advice about a range.
+    /// Takes advice on a range, [`madvise(2)`](https://man7.org/linux/man-pages/man2/madvise.2.html).
     ///
-    /// Errors: `EINVAL` for an address inside a page, unknown advice, or advice that does not fit the mapping; `ENOMEM` if part of the
-    /// range is not mapped (what is mapped has been advised); `EFAULT` from populating.
+    /// Errors: `EINVAL` for an unaligned address, unknown advice, or advice that does not suit the mapping (locked pages, other
+    /// than private anonymous memory for `MADV_FREE` and `MADV_WIPEONFORK`); `ENOMEM` if part of the range is not mapped (the
+    /// rest is advised); `EACCES` for `MADV_REMOVE` without shared write access; `EOPNOTSUPP` for `MADV_REMOVE` on a file: the
+    /// caller punches a hole there ([`AddressSpace::remove_target`]); `EFAULT` if populating failed.
     pub fn madvise(&self, addr: GuestAddr, len: u64, advice: i32) -> Result<(), Errno> {
-        let (start, end) = page_range(addr.0, len, Errno::EINVAL)?;
-        if !is_known(advice) {
+        let (start, end) = aligned(addr, len, Errno::EINVAL)?;
+        if !(0..=4).contains(&advice) && !(8..=25).contains(&advice) {
             return Err(Errno::EINVAL);
         }
         if start == end {
             return Ok(());
         }
-        match advice {
-            MADV_DONTNEED | MADV_DONTNEED_LOCKED => self.dont_need(start, end, advice)?,
-            MADV_REMOVE => self.remove(start, end)?,
-            MADV_POPULATE_READ | MADV_POPULATE_WRITE => return self.populate(start, end),
-            _ => self.set_advice(start, end, advice)?,
+        if advice == MADV_REMOVE {
+            return self.remove(start, end);
         }
-        if self.inner.read().vmas.covers(start, end) { Ok(()) } else { Err(Errno::ENOMEM) }
+        self.update(|s| s.advise(start, end, advice))
     }
-
-    fn dont_need(&self, start: u64, end: u64, advice: i32) -> Result<(), Errno> {
-        self.update(|s| {
-            let locked = s.vmas.range(start, end).any(|v| v.flags.contains(VmFlags::LOCKED));
-            if locked && advice == MADV_DONTNEED {
-                return Err(Errno::EINVAL);
-            }
-            s.evict(start, end, |_| true);
-            Ok(())
-        })
+    /// The object and byte range behind an address of a shared, writable file mapping, for `MADV_REMOVE` (to
+    /// punch a hole there) and the like; the range ends with the mapping.
+    ///
+    /// Errors: `ENOMEM` if nothing is mapped; `EINVAL` for locked or anonymous memory; `EACCES` if not shared and writable.
+    pub fn remove_target(&self, addr: GuestAddr) -> Result<(Arc<dyn Mappable>, u64, u64), Errno> {
+        let inner = self.inner.read();
+        let v = inner.vmas.find(addr.0).ok_or(Errno::ENOMEM)?;
+        if v.flags.contains(VmFlags::LOCKED) {
+            return Err(Errno::EINVAL);
+        }
+        let (file, offset) = v.file_at(addr.0).ok_or(Errno::EINVAL)?;
+        if !v.shared() || !v.prot.contains(Prot::WRITE) {
+            return Err(Errno::EACCES);
+        }
+        Ok((file.object.clone(), offset, v.end - addr.0))
     }
-
     fn remove(&self, start: u64, end: u64) -> Result<(), Errno> {
-        let mut parts: Vec<(Arc<dyn Mappable>, u64, u64)> = Vec::new();
-        self.update(|s| {
-            for v in s.vmas.range(start, end) {
-                let from = v.start.max(start);
-                let (file, offset) = v.file_at(from).filter(|_| v.shared()).ok_or(Errno::EINVAL)?;
-                parts.push((file.object.clone(), offset, offset + (v.end.min(end) - from)));
-            }
-            Ok(())
-        })?;
-        for (object, from, to) in parts {
+        let mut at = start;
+        while at < end {
+            let (object, offset, len) = self.remove_target(GuestAddr(at))?;
+            let len = len.min(end - at);
             let any: &dyn Any = &*object;
-            // Only memory of our own can be punched from here; a file's owner would have to do it.
-            let anon = any.downcast_ref::<SharedAnon>().ok_or(Errno::ENOTSUP)?;
-            anon.remove(object_id(&object), from, to);
+            let anon = any.downcast_ref::<SharedAnon>().ok_or(Errno::EOPNOTSUPP)?;
+            // Without our lock: this tells all who map the object, us included.
+            anon.remove(object_id(&object), offset, offset + len);
+            at += len;
         }
         Ok(())
     }
-
-    fn set_advice(&self, start: u64, end: u64, advice: i32) -> Result<(), Errno> {
-        let (set, clear) = match advice {
-            MADV_DONTFORK => (VmFlags::DONTFORK, VmFlags::empty()),
-            MADV_DOFORK => (VmFlags::empty(), VmFlags::DONTFORK),
-            MADV_WIPEONFORK => (VmFlags::WIPEONFORK, VmFlags::empty()),
-            MADV_KEEPONFORK => (VmFlags::empty(), VmFlags::WIPEONFORK),
-            MADV_DONTDUMP => (VmFlags::DONTDUMP, VmFlags::empty()),
-            MADV_DODUMP => (VmFlags::empty(), VmFlags::DONTDUMP),
-            MADV_HUGEPAGE => (VmFlags::HUGEPAGE, VmFlags::NOHUGEPAGE),
-            MADV_NOHUGEPAGE => (VmFlags::NOHUGEPAGE, VmFlags::HUGEPAGE),
-            // Hints about order and need change nothing here; freed pages may keep their content as long as memory is plentiful.
-            _ => return Ok(()),
-        };
-        self.update(|s| {
-            let private_anon_only = set.contains(VmFlags::WIPEONFORK);
-            if private_anon_only && s.vmas.range(start, end).any(|v| !v.is_anon()) {
-                return Err(Errno::EINVAL);
-            }
-            s.vmas.update(start, end, |v| v.flags = v.flags - clear | set);
-            Ok(())
-        })
-    }
 }
 
-fn is_known(advice: i32) -> bool {
-    matches!(advice, MADV_NORMAL..=MADV_DONTNEED | MADV_FREE..=MADV_COLLAPSE)
+impl Inner {
+    fn advise(&mut self, start: u64, end: u64, advice: i32) -> Result<(), Errno> {
+        let spans: Vec<(u64, u64)> =
+            self.vmas.range(start, end).map(|v| (v.start.max(start), v.end.min(end))).collect();
+        for (lo, hi) in spans {
+            let Some(v) = self.vmas.find(lo) else { continue };
+            let locked = v.flags.contains(VmFlags::LOCKED);
+            let private_anon = v.is_anon() && !v.shared();
+            match advice {
+                MADV_DONTNEED if locked => return Err(Errno::EINVAL),
+                MADV_DONTNEED | MADV_DONTNEED_LOCKED => self.evict(lo, hi, |_| true),
+                MADV_FREE if locked || !private_anon => return Err(Errno::EINVAL),
+                MADV_FREE => self.evict(lo, hi, |r| r.kind == Kind::Own),
+                MADV_WIPEONFORK if !private_anon => return Err(Errno::EINVAL),
+                MADV_COLD | MADV_PAGEOUT if locked => return Err(Errno::EINVAL),
+                MADV_WIPEONFORK => self.flag(lo, hi, VmFlags::WIPEONFORK, VmFlags::empty())?,
+                MADV_KEEPONFORK => self.flag(lo, hi, VmFlags::empty(), VmFlags::WIPEONFORK)?,
+                MADV_DONTFORK => self.flag(lo, hi, VmFlags::DONTFORK, VmFlags::empty())?,
+                MADV_DOFORK => self.flag(lo, hi, VmFlags::empty(), VmFlags::DONTFORK)?,
+                MADV_DONTDUMP => self.flag(lo, hi, VmFlags::DONTDUMP, VmFlags::empty())?,
+                MADV_DODUMP => self.flag(lo, hi, VmFlags::empty(), VmFlags::DONTDUMP)?,
+                MADV_HUGEPAGE => self.flag(lo, hi, VmFlags::HUGEPAGE, VmFlags::NOHUGEPAGE)?,
+                MADV_NOHUGEPAGE => self.flag(lo, hi, VmFlags::NOHUGEPAGE, VmFlags::HUGEPAGE)?,
+                MADV_POPULATE_READ | MADV_POPULATE_WRITE => self.populate_for(lo, hi, advice == MADV_POPULATE_WRITE)?,
+                _ => {}
+            }
+        }
+        if self.vmas.covers(start, end) { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+    fn flag(&mut self, start: u64, end: u64, set: VmFlags, clear: VmFlags) -> Result<(), Errno> {
+        self.check_count(2)?;
+        self.vmas.update(start, end, |v: &mut Vma| v.flags = (v.flags - clear) | set);
+        Ok(())
+    }
+    fn populate_for(&mut self, start: u64, end: u64, write: bool) -> Result<(), Errno> {
+        let access = if write { FaultAccess::Write } else { FaultAccess::Read };
+        let mut at = start;
+        while at < end {
+            let prot = self.vmas.find(at).map_or(Prot::NONE, |v| v.prot);
+            let done = self.resident.find(at).filter(|r| {
+                r.mapped.is_some() && !prot.is_empty() && (!write || (r.kind.writable() && prot.contains(Prot::WRITE)))
+            });
+            match done {
+                Some(r) => at = r.end,
+                None => match self.fault(at, access, false) {
+                    FaultOutcome::Resumed => at += PAGE_SIZE,
+                    FaultOutcome::Segv { .. } => return Err(Errno::EINVAL),
+                    FaultOutcome::Bus { .. } => return Err(Errno::EFAULT),
+                },
+            }
+        }
+        Ok(())
+    }
 }

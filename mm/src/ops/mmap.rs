@@ -4,46 +4,55 @@ use alloc::sync::Arc;
 
 use abi::Errno;
 use kcore::addr::{GuestAddr, PAGE_SIZE};
-use kcore::frame::FrameStore;
 use kcore::mappable::Mappable;
 
-use super::pages_up;
+use super::round_up;
 use crate::anon::SharedAnon;
 use crate::space::{AddressSpace, Inner};
-use crate::types::{MmapRequest, Prot, VmFlags};
+use crate::types::{FaultAccess, FaultOutcome, MmapRequest, Prot, VmFlags};
 use crate::vma::{Backing, FileRef, Vma};
 
-/// Most mappings of one address space (`vm.max_map_count`).
-const MAX_MAPS: usize = 65530;
-
 impl AddressSpace {
-    /// Adds a mapping and returns where it is, as [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html).
+    /// Adds a mapping, [`mmap(2)`](https://man7.org/linux/man-pages/man2/mmap.2.html), and returns where it is.
     ///
-    /// Errors: `EINVAL` for no length or a fixed address inside a page; `ENOMEM` without room or beyond a limit; `EEXIST` with
-    /// `noreplace`; `EPERM` below the lowest address or for a sealed file; `EACCES` if the file does not allow `prot`; `EOVERFLOW`
-    /// for an offset too large.
+    /// Errors: `EINVAL` for no length or unaligned fixed address or offset; `ENOMEM` without room, past the limits or with too
+    /// many mappings; `EEXIST` for `noreplace` on something; `EPERM` for a fixed address that is too low, execution from a
+    /// `noexec` file, or a sealed object; `EACCES` if the file's open mode does not allow `prot`; `EOVERFLOW` for a file range
+    /// that wraps; `EAGAIN` for locked memory past its limit.
     pub fn mmap(&self, req: MmapRequest) -> Result<GuestAddr, Errno> {
-        let populate = req.populate || req.locked;
-        let len = req.len;
-        let at = self.update(|s| s.mmap(req))?;
-        if populate {
-            // As on Linux, a page that cannot be had now faults later.
-            self.populate(at.0, at.0.saturating_add(len)).ok();
-        }
-        Ok(at)
+        self.update(|s| s.mmap(req)).map(GuestAddr)
     }
 }
 
 impl Inner {
-    fn mmap(&mut self, req: MmapRequest) -> Result<GuestAddr, Errno> {
+    fn mmap(&mut self, req: MmapRequest) -> Result<u64, Errno> {
         if req.len == 0 {
             return Err(Errno::EINVAL);
         }
-        let len = pages_up(req.len)?;
-        let max_prot = check_file(&req, len)?;
-        let start = self.place(&req, len)?;
-        let end = start + len;
-        let replaced: u64 = self.vmas.range(start, end).map(|v| v.end.min(end) - v.start.max(start)).sum();
+        let len = round_up(req.len).ok_or(Errno::ENOMEM)?;
+        let fixed = req.fixed || req.noreplace;
+        if len > self.layout.max.0 {
+            return Err(Errno::ENOMEM);
+        }
+        let addr = if fixed {
+            if !req.addr.is_page_aligned() {
+                return Err(Errno::EINVAL);
+            }
+            req.addr.0
+        } else {
+            req.addr.page_down().0
+        };
+        if fixed {
+            let end = addr.checked_add(len).filter(|e| *e <= self.layout.max.0).ok_or(Errno::ENOMEM)?;
+            if addr < self.layout.min.0 {
+                return Err(Errno::EPERM);
+            }
+            if req.noreplace && self.vmas.overlaps(addr, end) {
+                return Err(Errno::EEXIST);
+            }
+        }
+        self.check_count(2)?;
+
         let mut flags = self.future;
         flags.set(VmFlags::SHARED, req.shared);
         flags.set(VmFlags::GROWSDOWN, req.grows_down);
@@ -51,115 +60,104 @@ impl Inner {
         if req.locked {
             flags |= VmFlags::LOCKED;
         }
-        let backing = self.backing(&req, &mut flags)?;
-        let vma = Vma { start, end, prot: req.prot, max_prot, flags, backing, name: req.name };
-        self.check_limits(len, len - replaced, &vma)?;
-        if let Some((file, _)) = vma.file_at(start)
-            && let Some(me) = self.observer()
-        {
-            file.object.observe(&me);
-        }
-        self.evict(start, end, |_| true);
-        self.vmas.discard(start, end);
-        self.vmas.insert(vma);
-        self.vmas.merge(start, end);
-        Ok(GuestAddr(start))
-    }
-
-    fn backing(&self, req: &MmapRequest, flags: &mut VmFlags) -> Result<Backing, Errno> {
-        match &req.file {
-            Some(f) => {
-                let writable = req.shared && f.max_prot.contains(Prot::WRITE);
-                Ok(Backing::File { file: FileRef::new(f.object.clone(), writable)?, offset: f.offset })
-            }
-            None if req.shared => {
-                *flags |= VmFlags::SHARED_ANON;
-                let store: Arc<dyn FrameStore> = self.store.clone();
-                let object: Arc<dyn Mappable> = Arc::new(SharedAnon::new(store));
-                Ok(Backing::File { file: FileRef::new(object, true)?, offset: 0 })
-            }
-            None => Ok(Backing::Anon),
-        }
-    }
-
-    /// Errors: `ENOMEM` beyond `RLIMIT_AS` or `RLIMIT_DATA` or with too many mappings; `EAGAIN` beyond `RLIMIT_MEMLOCK`.
-    pub(crate) fn check_limits(&self, len: u64, added: u64, vma: &Vma) -> Result<(), Errno> {
-        let over = |used: u64, more: u64, limit: u64| used.saturating_add(more) > limit;
-        if over(self.vmas.total, added, self.limits.as_bytes)
-            || vma.is_data() && over(self.vmas.data, len, self.limits.data_bytes)
-            || self.vmas.count() >= MAX_MAPS
-        {
-            return Err(Errno::ENOMEM);
-        }
-        if vma.flags.contains(VmFlags::LOCKED) && over(self.vmas.locked, len, self.limits.memlock_bytes) {
-            return Err(Errno::EAGAIN);
-        }
-        Ok(())
-    }
-
-    fn place(&self, req: &MmapRequest, len: u64) -> Result<u64, Errno> {
-        let (min, max) = (self.layout.min.0, self.layout.max.0);
-        if len > max - min {
-            return Err(Errno::ENOMEM);
-        }
-        let fits = |at: u64| at >= min && at.checked_add(len).is_some_and(|end| end <= max);
-        if req.fixed || req.noreplace {
-            let at = req.addr.0;
-            if !req.addr.is_page_aligned() {
+        let mut max_prot = Prot::all();
+        if let Some(file) = &req.file {
+            if !file.offset.is_multiple_of(PAGE_SIZE) || req.grows_down {
                 return Err(Errno::EINVAL);
             }
-            if at < min {
+            file.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
+            if !file.max_prot.contains(Prot::READ) {
+                return Err(Errno::EACCES);
+            }
+            max_prot = if req.shared { file.max_prot } else { file.max_prot | Prot::WRITE };
+            if (req.prot - max_prot).contains(Prot::WRITE) {
+                return Err(Errno::EACCES);
+            }
+            if !max_prot.contains(req.prot) {
                 return Err(Errno::EPERM);
             }
-            if !fits(at) {
-                return Err(Errno::ENOMEM);
-            }
-            if req.noreplace && self.vmas.overlaps(at, at + len) {
-                return Err(Errno::EEXIST);
-            }
-            return Ok(at);
         }
-        let hint = req.addr.page_up().map_or(0, |a| a.0);
-        if hint != 0 && fits(hint) && !self.vmas.overlaps(hint, hint + len) {
-            return Ok(hint);
+        if req.grows_down && req.shared {
+            return Err(Errno::EINVAL);
         }
-        self.find_gap(len).ok_or(Errno::ENOMEM)
-    }
+        let data = req.prot.contains(Prot::WRITE) && !req.shared && !req.grows_down;
+        let replaced = if fixed {
+            self.vmas.range(addr, addr + len).map(|v| v.end.min(addr + len) - v.start.max(addr)).sum()
+        } else {
+            0
+        };
+        self.check_size(len - replaced, data)?;
+        if flags.contains(VmFlags::LOCKED)
+            && self.vmas.locked.checked_add(len).is_none_or(|n| n > self.limits.memlock_bytes)
+        {
+            return Err(Errno::EAGAIN);
+        }
+        let start = if fixed { addr } else { self.find_free(addr, len)? };
+        let end = start + len;
 
-    /// The highest free range of `len` bytes below the mapping base, or else the lowest above it.
-    pub(crate) fn find_gap(&self, len: u64) -> Option<u64> {
-        let (min, base, max) = (self.layout.min.0, self.layout.mmap_base.0, self.layout.max.0);
-        let mut top = base;
-        for v in self.vmas.range(min, base).rev() {
-            if top.saturating_sub(v.end) >= len {
-                return Some(top - len);
+        let backing = match req.file {
+            Some(file) => {
+                let wants = req.shared && max_prot.contains(Prot::WRITE);
+                let r = match FileRef::new(file.object.clone(), wants) {
+                    Ok(r) => r,
+                    // A sealed object may still be mapped for reading, for good.
+                    Err(_) if !req.prot.contains(Prot::WRITE) => {
+                        max_prot -= Prot::WRITE;
+                        FileRef::new(file.object, false)?
+                    }
+                    Err(e) => return Err(e),
+                };
+                self.observe(&r.object);
+                Backing::File { file: r, offset: file.offset }
             }
-            top = top.min(v.start);
-        }
-        if top.saturating_sub(min) >= len {
-            return Some(top - len);
-        }
-        let mut at = base;
-        for v in self.vmas.range(base, max) {
-            if v.start.saturating_sub(at) >= len {
-                return Some(at);
+            None if req.shared => {
+                flags |= VmFlags::SHARED_ANON;
+                let object: Arc<dyn Mappable> = Arc::new(SharedAnon::new(self.store.clone()));
+                self.observe(&object);
+                Backing::File { file: FileRef::new(object, false)?, offset: 0 }
             }
-            at = at.max(v.end);
+            None => Backing::Anon,
+        };
+        if fixed {
+            self.evict(start, end, |_| true);
+            self.vmas.discard(start, end);
         }
-        (max.saturating_sub(at) >= len).then_some(at)
+        self.vmas.insert(Vma { start, end, prot: req.prot, max_prot, flags, backing, name: req.name });
+        self.vmas.merge(start, end);
+        let lock_now = flags.contains(VmFlags::LOCKED) && !flags.contains(VmFlags::LOCK_ON_FAULT);
+        if req.populate || lock_now {
+            self.populate(start, end);
+        }
+        Ok(start)
     }
-}
-
-/// What the mapping may ever allow. Errors: `EACCES`, `EINVAL`, `EOVERFLOW`.
-fn check_file(req: &MmapRequest, len: u64) -> Result<Prot, Errno> {
-    let Some(f) = &req.file else { return Ok(Prot::READ | Prot::WRITE | Prot::EXEC) };
-    if !f.offset.is_multiple_of(PAGE_SIZE) {
-        return Err(Errno::EINVAL);
+    fn observe(&self, object: &Arc<dyn Mappable>) {
+        if let Some(me) = self.observer() {
+            object.observe(&me);
+        }
     }
-    if f.offset.checked_add(len).is_none_or(|end| end > 1 << 63) {
-        return Err(Errno::EOVERFLOW);
+    /// Makes pages resident as far as that goes, writable ones for writing.
+    pub(crate) fn populate(&mut self, start: u64, end: u64) {
+        let mut at = start;
+        while at < end {
+            let Some(v) = self.vmas.find(at) else { return };
+            let access = if v.prot.contains(Prot::WRITE) && !v.shared() {
+                FaultAccess::Write
+            } else if v.prot.is_empty() {
+                at = v.end;
+                continue;
+            } else {
+                FaultAccess::Read
+            };
+            let next = match self.resident.find(at) {
+                Some(r) if r.mapped.is_some() && (access == FaultAccess::Read || r.kind.writable()) => r.end,
+                _ => {
+                    if self.fault(at, access, false) != FaultOutcome::Resumed {
+                        return;
+                    }
+                    at + PAGE_SIZE
+                }
+            };
+            at = next;
+        }
     }
-    // A private mapping may be written whatever the file allows: the file never sees it.
-    let max = if req.shared { f.max_prot } else { f.max_prot | Prot::WRITE };
-    if max.contains(req.prot) { Ok(max) } else { Err(Errno::EACCES) }
 }

@@ -1,4 +1,4 @@
-//! The operations of an address space, one file each.
+//! The operations, one file each.
 
 mod brk;
 mod fault;
@@ -10,20 +10,23 @@ mod mprotect;
 mod mremap;
 mod msync;
 mod munmap;
+mod place;
 
 use abi::Errno;
-use kcore::addr::PAGE_SIZE;
+use kcore::addr::{GuestAddr, PAGE_SIZE};
 
-/// `len` rounded up to pages. Errors: `ENOMEM` if that overflows.
-fn pages_up(len: u64) -> Result<u64, Errno> {
-    len.checked_next_multiple_of(PAGE_SIZE).ok_or(Errno::ENOMEM)
+/// `len` rounded up to pages.
+pub(crate) fn round_up(len: u64) -> Option<u64> {
+    len.checked_add(PAGE_SIZE - 1).map(|l| l & !(PAGE_SIZE - 1))
 }
 
-/// The range of a call that takes whole pages. Errors: `EINVAL` unless `addr` is a page boundary; `error` if the range wraps around.
-fn page_range(addr: u64, len: u64, error: Errno) -> Result<(u64, u64), Errno> {
-    if !addr.is_multiple_of(PAGE_SIZE) {
+/// The page-aligned range of a call whose start must be aligned.
+///
+/// Errors: `EINVAL` if `addr` is unaligned; `wrap` if the range wraps around.
+pub(crate) fn aligned(addr: GuestAddr, len: u64, wrap: Errno) -> Result<(u64, u64), Errno> {
+    if !addr.is_page_aligned() {
         return Err(Errno::EINVAL);
     }
-    let len = len.checked_next_multiple_of(PAGE_SIZE).ok_or(error)?;
-    Ok((addr, addr.checked_add(len).ok_or(error)?))
+    let end = round_up(len).and_then(|l| addr.0.checked_add(l)).ok_or(wrap)?;
+    Ok((addr.0, end))
 }

@@ -5,44 +5,71 @@ use alloc::vec::Vec;
 use abi::Errno;
 use kcore::addr::GuestAddr;
 
-use super::page_range;
+use super::aligned;
 use crate::space::{AddressSpace, Inner, guest_range};
-use crate::types::{MapOp, Prot};
+use crate::types::{MapOp, Prot, VmFlags};
 
 impl AddressSpace {
-    /// Changes what a range allows.
+    /// Changes the protection of mappings, [`mprotect(2)`](https://man7.org/linux/man-pages/man2/mprotect.2.html).
     ///
-    /// Errors: `EINVAL` for an address inside a page; `ENOMEM` if part of the range is not mapped; `EACCES` if a file does not allow it.
+    /// Errors: `EINVAL` for an unaligned address; `ENOMEM` if part of the range is not mapped (what is before it is changed), the
+    /// range wraps, or limits are exceeded; `EACCES` if a file's open mode does not allow it.
     pub fn mprotect(&self, addr: GuestAddr, len: u64, prot: Prot) -> Result<(), Errno> {
-        let (start, end) = page_range(addr.0, len, Errno::ENOMEM)?;
-        if start == end {
-            return Ok(());
-        }
         self.update(|s| {
-            if !s.vmas.covers(start, end) {
-                return Err(Errno::ENOMEM);
-            }
-            if s.vmas.range(start, end).any(|v| !v.max_prot.contains(prot)) {
-                return Err(Errno::EACCES);
-            }
-            s.vmas.update(start, end, |v| v.prot = prot);
-            s.protect_resident(start, end, prot)
+            let (start, end) = aligned(addr, len, Errno::ENOMEM)?;
+            if start == end { Ok(()) } else { s.protect(start, end, prot) }
         })
     }
 }
 
 impl Inner {
-    /// Brings the hardware in line with a new protection.
-    fn protect_resident(&mut self, start: u64, end: u64, prot: Prot) -> Result<(), Errno> {
+    fn protect(&mut self, start: u64, end: u64, prot: Prot) -> Result<(), Errno> {
+        let mut at = start;
+        let mut result = Ok(());
+        let mut more_data = 0;
+        for v in self.vmas.range(start, end) {
+            if v.start > at {
+                break;
+            }
+            if !v.max_prot.contains(prot) {
+                result = Err(Errno::EACCES);
+                break;
+            }
+            if prot.contains(Prot::WRITE)
+                && !v.prot.contains(Prot::WRITE)
+                && !v.flags.intersects(VmFlags::SHARED | VmFlags::GROWSDOWN)
+            {
+                more_data += v.end.min(end) - v.start.max(start);
+            }
+            at = v.end.min(end);
+        }
+        if result.is_ok() && at < end {
+            result = Err(Errno::ENOMEM);
+        }
+        if at == start {
+            return result;
+        }
+        if self.vmas.data.saturating_add(more_data) > self.limits.data_bytes && more_data > 0 {
+            return Err(Errno::ENOMEM);
+        }
+        self.check_count(2)?;
+        self.vmas.update(start, at, |v| v.prot = prot);
+        self.reprotect(start, at)?;
+        result
+    }
+    /// Brings the hardware's access in line with the mappings in `start..end`, which have one protection.
+    fn reprotect(&mut self, start: u64, end: u64) -> Result<(), Errno> {
+        let Some(prot) = self.vmas.find(start).map(|v| v.prot) else { return Ok(()) };
         let mut ops: Vec<MapOp> = Vec::new();
         for mut run in self.resident.take(start, end) {
             let access = run.kind.access(prot);
-            if run.mapped.is_some_and(|m| m != access) {
+            if let Some(old) = run.mapped
+                && old != access
+            {
                 run.mapped = Some(access);
                 match ops.last_mut() {
-                    Some(MapOp::Protect { range, access: a })
-                        if range.end().0 == run.start && *a == access =>
-                    {
+                    // Over a hole is fine: what is not mapped stays so.
+                    Some(MapOp::Protect { range, access: a }) if *a == access => {
                         *range = guest_range(range.start().0, run.end);
                     }
                     _ => ops.push(MapOp::Protect { range: guest_range(run.start, run.end), access }),
@@ -50,6 +77,47 @@ impl Inner {
             }
             self.resident.insert(run);
         }
-        self.apply(&ops)
+        // A run that already had its access may lie between two that are protected together: the same access again is harmless,
+        // because ops join only when equal and every run in between has been given that access or is of another kind.
+        let ops = self.split_protects(ops);
+        if let Err(e) = self.apply(&ops) {
+            // The hardware may have any of the old and new accesses: have it forget the pages.
+            self.forget(start, end);
+            return Err(e);
+        }
+        Ok(())
+    }
+    /// Cuts joined operations where a mapped run with another access lies in between.
+    fn split_protects(&self, ops: Vec<MapOp>) -> Vec<MapOp> {
+        let mut out = Vec::with_capacity(ops.len());
+        for op in ops {
+            let MapOp::Protect { range, access } = op else { continue };
+            let mut open: Option<(u64, u64)> = None;
+            for r in self.resident.range(range.start().0, range.end().0) {
+                let (lo, hi) = (r.start.max(range.start().0), r.end.min(range.end().0));
+                match r.mapped {
+                    None => {}
+                    Some(a) if a == access => open = Some((open.map_or(lo, |o| o.0), hi)),
+                    Some(_) => {
+                        if let Some((s, e)) = open.take() {
+                            out.push(MapOp::Protect { range: guest_range(s, e), access });
+                        }
+                    }
+                }
+            }
+            if let Some((s, e)) = open {
+                out.push(MapOp::Protect { range: guest_range(s, e), access });
+            }
+        }
+        out
+    }
+    /// Unmaps a range from the hardware only; faults map it again.
+    pub(crate) fn forget(&mut self, start: u64, end: u64) {
+        if self.apply(&[MapOp::Unmap { range: guest_range(start, end) }]).is_ok() {
+            for mut run in self.resident.take(start, end) {
+                run.mapped = None;
+                self.resident.insert(run);
+            }
+        }
     }
 }

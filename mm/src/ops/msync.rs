@@ -1,45 +1,44 @@
 //! `msync(2)`.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Errno;
 use kcore::addr::GuestAddr;
-use kcore::mappable::Mappable;
 
-use super::page_range;
+use super::aligned;
 use crate::space::AddressSpace;
 use crate::types::VmFlags;
 use crate::types::ms::{MS_ASYNC, MS_INVALIDATE, MS_SYNC};
 
 impl AddressSpace {
-    /// Writes shared mappings of files back, with `MS_*` flags.
+    /// Writes changes in shared file mappings back, [`msync(2)`](https://man7.org/linux/man-pages/man2/msync.2.html).
     ///
-    /// Errors: `EINVAL` for bad flags or an address inside a page; `ENOMEM` for a hole; `EBUSY` to invalidate locked pages; `EIO`.
+    /// Errors: `EINVAL` for an unaligned address or unknown or contradictory flags; `ENOMEM` if part of the range is not mapped
+    /// (the rest is written); `EBUSY` for `MS_INVALIDATE` on locked memory; what the object says (`EIO`, `ENOSPC`).
     pub fn msync(&self, addr: GuestAddr, len: u64, flags: u32) -> Result<(), Errno> {
-        let both = MS_ASYNC | MS_SYNC;
-        if flags & !(both | MS_INVALIDATE) != 0 || flags & both == both {
+        if flags & !(MS_ASYNC | MS_INVALIDATE | MS_SYNC) != 0 || flags & MS_ASYNC != 0 && flags & MS_SYNC != 0 {
             return Err(Errno::EINVAL);
         }
-        let (start, end) = page_range(addr.0, len, Errno::ENOMEM)?;
-        let mut parts: Vec<(Arc<dyn Mappable>, u64, u64)> = Vec::new();
-        let covered = {
-            let s = self.inner.read();
-            for v in s.vmas.range(start, end) {
+        let (start, end) = aligned(addr, len, Errno::ENOMEM)?;
+        let (work, covered) = {
+            let inner = self.inner.read();
+            let mut work = Vec::new();
+            for v in inner.vmas.range(start, end) {
                 if flags & MS_INVALIDATE != 0 && v.flags.contains(VmFlags::LOCKED) {
                     return Err(Errno::EBUSY);
                 }
-                let from = v.start.max(start);
-                if let Some((file, offset)) = v.file_at(from).filter(|_| v.shared()) {
-                    parts.push((file.object.clone(), offset, v.end.min(end) - from));
+                let (lo, hi) = (v.start.max(start), v.end.min(end));
+                if flags & MS_SYNC != 0
+                    && v.shared()
+                    && let Some((file, offset)) = v.file_at(lo)
+                {
+                    work.push((file.object.clone(), offset, hi - lo));
                 }
             }
-            s.vmas.covers(start, end)
+            (work, inner.vmas.covers(start, end))
         };
-        if flags & MS_SYNC != 0 {
-            for (object, offset, len) in parts {
-                object.sync(offset, len)?;
-            }
+        for (object, offset, len) in work {
+            object.sync(offset, len)?;
         }
         if covered { Ok(()) } else { Err(Errno::ENOMEM) }
     }

@@ -3,23 +3,32 @@
 use abi::Errno;
 use kcore::addr::GuestAddr;
 
-use super::page_range;
-use crate::space::AddressSpace;
+use super::aligned;
+use crate::space::{AddressSpace, Inner};
 
 impl AddressSpace {
-    /// Removes what is mapped in a range; nothing being there is no error.
+    /// Removes what is mapped in a range, [`munmap(2)`](https://man7.org/linux/man-pages/man2/munmap.2.html).
     ///
-    /// Errors: `EINVAL` for an address inside a page, no length, or a range outside the address space; `ENOMEM` if a hole would need
-    /// more mappings than are allowed.
+    /// Errors: `EINVAL` for an unaligned address, no length, or a range outside the address space; `ENOMEM` if it would split
+    /// mappings into too many.
     pub fn munmap(&self, addr: GuestAddr, len: u64) -> Result<(), Errno> {
-        let (start, end) = page_range(addr.0, len, Errno::EINVAL)?;
         self.update(|s| {
+            let (start, end) = aligned(addr, len, Errno::EINVAL)?;
             if start == end || end > s.layout.max.0 {
                 return Err(Errno::EINVAL);
             }
-            s.evict(start, end, |_| true);
-            s.vmas.discard(start, end);
-            Ok(())
+            s.unmap(start, end)
         })
+    }
+}
+
+impl Inner {
+    pub(crate) fn unmap(&mut self, start: u64, end: u64) -> Result<(), Errno> {
+        if self.vmas.find(start).is_some_and(|v| v.start < start && v.end > end) {
+            self.check_count(1)?;
+        }
+        self.evict(start, end, |_| true);
+        self.vmas.discard(start, end);
+        Ok(())
     }
 }

@@ -1,0 +1,157 @@
+//! Taking signals: what happens between a trap and the return to guest code.
+
+use abi::Errno;
+use kcore::sync::Mutex;
+use kcore::wait::WaitSet;
+use platform::{FpuState, UserRegs};
+use task::ExitStatus;
+use task::signal::frame_x86_64::{FrameRegs, XsaveLayout, build_frame};
+use task::signal::{Action, SaFlags, SigAction, SigInfo, Signal};
+
+use crate::current::CurrentTask;
+
+/// How an interrupted system call goes on. There is no conversion from a wait's end to an errno: a handler names its rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// `ERESTARTSYS`: again, unless a handler without `SA_RESTART` ran.
+    Sys,
+    /// `ERESTARTNOHAND`: again, unless a handler ran.
+    NoHandler,
+}
+
+/// A system call that was interrupted, until the signals are taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Interrupted {
+    rule: Restart,
+    nr: u64,
+}
+
+/// Length of the `syscall` instruction.
+const SYSCALL_LEN: u64 = 2;
+
+impl CurrentTask {
+    /// Ends a system call that a signal interrupted: `EINTR`, unless `rule` lets it run again once the signals are taken.
+    pub(crate) fn interrupted(&self, rule: Restart) -> Errno {
+        *self.interrupted.lock() = Some(Interrupted { rule, nr: self.regs.orig_rax });
+        Errno::EINTR
+    }
+
+    /// Takes all signals that are due. Returns when the task may run guest code, or has begun to exit.
+    pub(crate) async fn take_signals(&mut self) {
+        let table = self.kernel.processes().clone();
+        let mut interrupted = self.interrupted.get_mut().take();
+        if !self.task.core.signal_pending() && !self.task.core.take_interrupt() {
+            self.restart(interrupted);
+            return;
+        }
+        self.task.core.take_interrupt();
+        while self.exiting.is_none() {
+            let Some(delivery) = table.dequeue(&self.task.core) else { break };
+            match delivery.action {
+                Action::Ignore | Action::Continue => {}
+                Action::Terminate { core } => {
+                    let status = ExitStatus::Signaled { signal: delivery.info.signal, core };
+                    self.exiting = Some(status);
+                    return;
+                }
+                Action::Stop | Action::Traced => self.stand_still().await,
+                Action::Handler(action) => {
+                    self.finish_call(interrupted.take(), &action);
+                    self.enter_handler(&delivery.info, &action);
+                }
+            }
+        }
+        self.task.core.restore_mask();
+        self.restart(interrupted);
+    }
+
+    async fn stand_still(&mut self) {
+        let core = self.task.core.clone();
+        // A stop ends by a signal, which interrupts; the wait itself waits for nothing else.
+        while core.is_stopped() && !core.fatal_pending() {
+            let still = || if core.is_stopped() { Err(kcore::io::IoError::Again) } else { Ok(()) };
+            let _ = self.wait(&WaitSet::new(), None, still).await;
+            core.take_interrupt();
+        }
+    }
+
+    /// Runs an interrupted call again, if no handler stands in between.
+    fn restart(&mut self, interrupted: Option<Interrupted>) {
+        if let Some(i) = interrupted {
+            self.regs.rip = self.regs.rip.wrapping_sub(SYSCALL_LEN);
+            self.regs.rax = i.nr;
+        }
+    }
+
+    /// Decides what an interrupted call returns to when a handler runs first.
+    fn finish_call(&mut self, interrupted: Option<Interrupted>, action: &SigAction) {
+        if let Some(i) = interrupted
+            && i.rule == Restart::Sys
+            && action.flags.contains(SaFlags::RESTART)
+        {
+            self.restart(Some(i));
+        }
+    }
+
+    fn enter_handler(&mut self, info: &SigInfo, action: &SigAction) {
+        let core = self.task.core.clone();
+        let caps = self.kernel.host().platform.caps();
+        let layout = xsave_layout(caps.xsave_size, caps.xfeatures);
+        let fpu = Mutex::get_mut(&mut self.thread).fpu().0.clone();
+        let mut frame = to_frame(&self.regs);
+        let mask = core.take_saved_mask();
+        let mm = self.task.mm().clone();
+        match build_frame(&*mm, &mut frame, &fpu, info, action, &core.altstack(), mask, layout) {
+            Ok(()) => {
+                from_frame(&mut self.regs, &frame);
+                core.enter_handler(info.signal, action);
+            }
+            Err(_) => self.fault_signal(SigInfo::kernel(Signal::SEGV)),
+        }
+    }
+
+    /// Sends the task a signal about its own error, which it cannot block or ignore.
+    pub(crate) fn fault_signal(&self, info: SigInfo) {
+        self.kernel.processes().force_fault(&self.task.core, info);
+    }
+
+    /// `rt_sigreturn(2)`: goes back to where a signal came. Errors: `EFAULT` for a bad frame.
+    pub(crate) fn leave_handler(&mut self) -> Result<(), Errno> {
+        let caps = self.kernel.host().platform.caps();
+        let layout = xsave_layout(caps.xsave_size, caps.xfeatures);
+        let mm = self.task.mm().clone();
+        let back = task::signal::frame_x86_64::restore_frame(&*mm, self.regs.rsp, self.regs.eflags, layout)?;
+        from_frame(&mut self.regs, &back.regs);
+        let core = &self.task.core;
+        core.sigprocmask(task::signal::SigmaskHow::Set, back.mask);
+        // An alternate stack that is not valid any more stays as it is.
+        core.set_altstack(back.altstack, self.regs.rsp).ok();
+        let fpu: &mut FpuState = Mutex::get_mut(&mut self.thread).fpu();
+        if let Some(saved) = back.fpu {
+            fpu.0 = saved;
+        }
+        Ok(())
+    }
+}
+
+fn xsave_layout(size: usize, features: u64) -> XsaveLayout {
+    XsaveLayout { size: u32::try_from(size).unwrap_or(u32::MAX), features }
+}
+
+macro_rules! copy_regs {
+    ($from:expr => $to:expr; $($r:ident),*) => { $($to.$r = $from.$r;)* };
+}
+
+fn to_frame(r: &UserRegs) -> FrameRegs {
+    let mut f = FrameRegs::default();
+    copy_regs!(r => f; r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags);
+    f.cs = u16::try_from(r.cs).unwrap_or(0x33);
+    f.ss = u16::try_from(r.ss).unwrap_or(0x2b);
+    f
+}
+
+fn from_frame(r: &mut UserRegs, f: &FrameRegs) {
+    copy_regs!(f => r; r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags);
+    r.cs = f.cs.into();
+    r.ss = f.ss.into();
+}
