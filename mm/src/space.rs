@@ -16,7 +16,8 @@ use crate::resident::{Kind, ResidentSet, Run};
 use crate::types::{Layout, Limits, MapOp, Prot, SpaceBackend, VmFlags};
 use crate::vma::VmaSet;
 
-static ADDRESS_SPACE: LockClass = LockClass::new("address space", 500);
+// A parent's lock is held while the child that `fork` makes, which nobody else knows yet, is filled.
+static ADDRESS_SPACE: LockClass = LockClass::nesting("address space", 500);
 
 /// The memory of one process (or of several that share it): mappings, resident pages, and the hardware address space that shows
 /// them to the guest.

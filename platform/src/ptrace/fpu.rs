@@ -1,0 +1,94 @@
+//! The `XSAVE` area.
+
+use crate::FpuState;
+
+const FCW: usize = 0;
+const MXCSR: usize = 24;
+const MXCSR_MASK: usize = 28;
+// Where the host's kernel leaves XCR0 in the part of the legacy area that software may use.
+const SW_XFEATURES: usize = 464;
+const SW_RESERVED_END: usize = 512;
+const HEADER: usize = 512;
+const HEADER_END: usize = 576;
+const X87_AND_SSE: u64 = 3;
+
+fn u64_at(b: &[u8], at: usize) -> u64 {
+    b.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
+}
+
+fn u32_at(b: &[u8], at: usize) -> u32 {
+    b.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
+}
+
+/// What the host told about its `XSAVE` areas.
+#[derive(Clone, Debug)]
+pub(super) struct FpuLayout {
+    pub(super) size: usize,
+    pub(super) xfeatures: u64,
+    mxcsr_mask: u32,
+    software: [u8; SW_RESERVED_END - SW_XFEATURES],
+}
+
+impl FpuLayout {
+    /// From an area that the host wrote, or `None` if it is too short to be one.
+    pub(super) fn from_sample(b: &[u8]) -> Option<FpuLayout> {
+        if b.len() < HEADER_END {
+            return None;
+        }
+        let mask = u32_at(b, MXCSR_MASK);
+        Some(FpuLayout {
+            size: b.len(),
+            xfeatures: u64_at(b, SW_XFEATURES),
+            mxcsr_mask: if mask == 0 { 0xffbf } else { mask },
+            software: b[SW_XFEATURES..SW_RESERVED_END].try_into().ok()?,
+        })
+    }
+
+    /// The state that a new thread has: all registers zero, exceptions masked.
+    pub(super) fn initial(&self) -> FpuState {
+        let mut b = vec![0; self.size];
+        b[FCW..FCW + 2].copy_from_slice(&0x37fu16.to_le_bytes());
+        b[MXCSR..MXCSR + 4].copy_from_slice(&0x1f80u32.to_le_bytes());
+        b[MXCSR_MASK..MXCSR_MASK + 4].copy_from_slice(&self.mxcsr_mask.to_le_bytes());
+        b[SW_XFEATURES..SW_RESERVED_END].copy_from_slice(&self.software);
+        b[HEADER..HEADER + 8].copy_from_slice(&X87_AND_SSE.to_le_bytes());
+        FpuState(b)
+    }
+
+    /// Makes any bytes acceptable to the host: what would be refused is cleared, as the processor's `fxrstor` masks would.
+    pub(super) fn sanitize(&self, state: &mut FpuState) {
+        let b = &mut state.0;
+        let legacy_only = b.len() < HEADER_END;
+        b.resize(self.size, 0);
+        let mxcsr = u32_at(b, MXCSR) & self.mxcsr_mask;
+        b[MXCSR..MXCSR + 4].copy_from_slice(&mxcsr.to_le_bytes());
+        let present = if legacy_only { X87_AND_SSE } else { u64_at(b, HEADER) & self.xfeatures };
+        b[HEADER..HEADER_END].fill(0);
+        b[HEADER..HEADER + 8].copy_from_slice(&present.to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn initial_and_sanitized() {
+        let mut sample = vec![0u8; 832];
+        sample[SW_XFEATURES] = 7;
+        let l = FpuLayout::from_sample(&sample).unwrap();
+        assert_eq!((l.size, l.xfeatures), (832, 7));
+        let mut s = l.initial();
+        let before = s.clone();
+        l.sanitize(&mut s);
+        assert_eq!(s, before);
+        s.0.fill(0xff);
+        l.sanitize(&mut s);
+        assert_eq!(u64_at(&s.0, HEADER), 7);
+        assert_eq!(u32_at(&s.0, MXCSR), 0xffbf);
+        s.0.truncate(512);
+        l.sanitize(&mut s);
+        assert_eq!((s.0.len(), u64_at(&s.0, HEADER)), (832, 3));
+        assert!(FpuLayout::from_sample(&[0; 512]).is_none());
+    }
+}
