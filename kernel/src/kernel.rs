@@ -4,8 +4,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use kcore::host::{Clock, Entropy};
 use kcore::cred::UserNamespace;
+use kcore::host::{Clock, Entropy};
 use kcore::sync::{LockClass, Mutex};
 use kcore::timer::TimerQueue;
 use mm::FrameAllocator;

@@ -16,8 +16,8 @@ pub mod syscall;
 mod task;
 mod usermem;
 
+pub use self::task::{Resources, Task};
+pub use ::task::ExitStatus;
 pub use current::{CurrentTask, WaitEnd};
 pub use exec::{ExecRequest, exec};
 pub use kernel::{Host, Kernel, TraceSink};
-pub use self::task::{Resources, Task};
-pub use ::task::ExitStatus;

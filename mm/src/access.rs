@@ -114,7 +114,9 @@ impl AddressSpace {
     /// Copies to guest memory even where a private mapping is not writable: such pages become the process's own. Shared mappings
     /// must be writable. Returns how many bytes were copied.
     pub fn copy_out_force(&self, addr: GuestAddr, src: &[u8]) -> usize {
-        self.walk(addr, src.len(), Mode::ForceWrite, |at, done, n| self.frames.write(at, &src[done..done + n]))
+        self.walk(addr, src.len(), Mode::ForceWrite, |at, done, n| {
+            self.frames.write(at, &src[done..done + n])
+        })
     }
     fn word<R>(&self, addr: GuestAddr, mode: Mode, mut f: impl FnMut(u64) -> R) -> Result<R, Errno> {
         if !addr.0.is_multiple_of(4) {

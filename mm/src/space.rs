@@ -95,7 +95,12 @@ impl AddressSpace {
                 peak_rss: 0,
                 marks: Marks::default(),
             };
-            AddressSpace { id: new_id(), me: me.clone(), frames: store, inner: RwLock::new(&ADDRESS_SPACE, inner) }
+            AddressSpace {
+                id: new_id(),
+                me: me.clone(),
+                frames: store,
+                inner: RwLock::new(&ADDRESS_SPACE, inner),
+            }
         })
     }
     /// A number that no other address space of this process has.
@@ -253,4 +258,3 @@ impl Inner {
         ops.push(MapOp::Map { range, offset: FileOffset(run.at), access, populate: false });
     }
 }
-

@@ -145,7 +145,9 @@ fn faults_and_mapping_changes() {
     assert_eq!(run(&mut t, &mut regs), fault);
     // Nothing of the sentry or the host's vDSO is there.
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", stub_pid(&r.space))).unwrap();
-    let foreign = |l: &&str| !l.contains("picket-memory") && !l.starts_with("7ffffff00000-") && !l.contains("[vsyscall]");
+    let foreign = |l: &&str| {
+        !l.contains("picket-memory") && !l.starts_with("7ffffff00000-") && !l.contains("[vsyscall]")
+    };
     assert_eq!(maps.lines().filter(foreign).count(), 0, "{maps}");
     regs.rip = 0x10;
     assert_eq!(run(&mut t, &mut regs), Ok(Trap::Fault { at: GuestAddr(0x10), access: Access::UNKNOWN }));
@@ -227,7 +229,12 @@ fn spaces_and_threads() {
     let r = rig(&[0x88, 0x07, 0x0f, 0x05]);
     let other = r.platform.new_space().unwrap();
     // The same code, other data, as after a fork.
-    other.apply(&[map(CODE, 0, Access::READ | Access::EXEC), map(DATA, 2 * PAGE, Access::READ | Access::WRITE)]).unwrap();
+    other
+        .apply(&[
+            map(CODE, 0, Access::READ | Access::EXEC),
+            map(DATA, 2 * PAGE, Access::READ | Access::WRITE),
+        ])
+        .unwrap();
     let mut a = r.platform.new_thread(&r.space).unwrap();
     let mut b = r.platform.new_thread(&other).unwrap();
     assert_eq!(run(&mut a, &mut UserRegs { rax: 1, rdi: DATA, ..at(CODE) }), Ok(Trap::Syscall));
@@ -297,7 +304,8 @@ fn killed_while_running() {
 fn floating_point_state() {
     // movaps [rdi], xmm0; stmxcsr [rdi+16]; fnstcw [rdi+20]; pcmpeqd xmm0, xmm0; syscall; movaps [rdi], xmm0; syscall
     let code = [
-        0x0f, 0x29, 0x07, 0x0f, 0xae, 0x5f, 0x10, 0xd9, 0x7f, 0x14, 0x66, 0x0f, 0x76, 0xc0, 0x0f, 0x05, 0x0f, 0x29, 0x07, 0x0f, 0x05,
+        0x0f, 0x29, 0x07, 0x0f, 0xae, 0x5f, 0x10, 0xd9, 0x7f, 0x14, 0x66, 0x0f, 0x76, 0xc0, 0x0f, 0x05, 0x0f,
+        0x29, 0x07, 0x0f, 0x05,
     ];
     let r = rig(&code);
     let caps = r.platform.caps().clone();

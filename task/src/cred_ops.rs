@@ -34,7 +34,12 @@ fn fixup(old: &Credentials, mut new: Credentials) -> Credentials {
 /// `setresuid(2)`; `None` leaves a number. `setuid`, `seteuid` and `setreuid` are made of it by the caller's rules.
 ///
 /// Errors: `EPERM`.
-pub fn setresuid(c: &Credentials, r: Option<Uid>, e: Option<Uid>, s: Option<Uid>) -> Result<Credentials, Errno> {
+pub fn setresuid(
+    c: &Credentials,
+    r: Option<Uid>,
+    e: Option<Uid>,
+    s: Option<Uid>,
+) -> Result<Credentials, Errno> {
     let own = [c.uid, c.euid, c.suid];
     if !c.has_cap(Cap::Setuid) && [r, e, s].into_iter().flatten().any(|u| !own.contains(&u)) {
         return Err(Errno::EPERM);
@@ -56,7 +61,12 @@ pub fn setuid(c: &Credentials, u: Uid) -> Result<Credentials, Errno> {
 /// `setresgid(2)`; `None` leaves a number.
 ///
 /// Errors: `EPERM`.
-pub fn setresgid(c: &Credentials, r: Option<Gid>, e: Option<Gid>, s: Option<Gid>) -> Result<Credentials, Errno> {
+pub fn setresgid(
+    c: &Credentials,
+    r: Option<Gid>,
+    e: Option<Gid>,
+    s: Option<Gid>,
+) -> Result<Credentials, Errno> {
     let own = [c.gid, c.egid, c.sgid];
     if !c.has_cap(Cap::Setgid) && [r, e, s].into_iter().flatten().any(|g| !own.contains(&g)) {
         return Err(Errno::EPERM);
@@ -78,8 +88,14 @@ pub fn setgid(c: &Credentials, g: Gid) -> Result<Credentials, Errno> {
 /// `capset(2)`.
 ///
 /// Errors: `EPERM`.
-pub fn capset(c: &Credentials, effective: CapSet, permitted: CapSet, inheritable: CapSet) -> Result<Credentials, Errno> {
-    let limit = c.inheritable.or(if c.has_cap(Cap::Setpcap) { c.bounding.or(c.permitted) } else { c.permitted });
+pub fn capset(
+    c: &Credentials,
+    effective: CapSet,
+    permitted: CapSet,
+    inheritable: CapSet,
+) -> Result<Credentials, Errno> {
+    let limit =
+        c.inheritable.or(if c.has_cap(Cap::Setpcap) { c.bounding.or(c.permitted) } else { c.permitted });
     if !inheritable.is_subset(limit)
         || !inheritable.is_subset(c.inheritable.or(c.bounding))
         || !permitted.is_subset(c.permitted)

@@ -111,7 +111,13 @@ impl ProcessTable {
         fx
     }
 
-    fn group_dies(&self, tree: &mut Tree, group: &Arc<ThreadGroup>, status: ExitStatus, fx: &mut ExitEffects) {
+    fn group_dies(
+        &self,
+        tree: &mut Tree,
+        group: &Arc<ThreadGroup>,
+        status: ExitStatus,
+        fx: &mut ExitEffects,
+    ) {
         let gid = group.id();
         let Some(g) = tree.groups.get_mut(&gid) else { return };
         g.dead = Some(status);
@@ -180,14 +186,26 @@ impl ProcessTable {
             self.reap(tree, gid);
         }
     }
-    pub(crate) fn child_info(&self, tree: &Tree, gid: GroupId, to: &ThreadGroup, s: Signal, code: i32, status: i32) -> SigInfo {
+    pub(crate) fn child_info(
+        &self,
+        tree: &Tree,
+        gid: GroupId,
+        to: &ThreadGroup,
+        s: Signal,
+        code: i32,
+        status: i32,
+    ) -> SigInfo {
         let Some(g) = tree.groups.get(&gid) else { return SigInfo::kernel(s) };
         let u = g.group.usage.lock().dead_threads;
         let uid = tree.tasks.get(&g.leader).map_or(kcore::id::Uid::ROOT, |t| t.task.cred().uid);
         let pid = g.group.tgid_in(to.pid().ns());
         // Clock ticks of 10 ms.
         let ticks = |ns: u64| (ns / 10_000_000) as i64;
-        SigInfo::new(s, code, SigFields::Child { pid, uid, status, utime: ticks(u.user_ns), stime: ticks(u.system_ns) })
+        SigInfo::new(
+            s,
+            code,
+            SigFields::Child { pid, uid, status, utime: ticks(u.user_ns), stime: ticks(u.system_ns) },
+        )
     }
     /// Forgets a dead group; what it used has been added to the parent by `wait`.
     pub(crate) fn reap(&self, tree: &mut Tree, gid: GroupId) {

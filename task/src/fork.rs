@@ -77,7 +77,12 @@ pub struct InitSpec {
 }
 
 impl Tree {
-    fn new_pid(&mut self, ns: &Arc<PidNamespace>, set_tid: &[Pid], cred: &Credentials) -> Result<Arc<PidNode>, Errno> {
+    fn new_pid(
+        &mut self,
+        ns: &Arc<PidNamespace>,
+        set_tid: &[Pid],
+        cred: &Credentials,
+    ) -> Result<Arc<PidNode>, Errno> {
         let mut numbers: SmallVec<[(Arc<PidNamespace>, Pid); 1]> = SmallVec::new();
         if set_tid.len() > ns.level() as usize + 1 {
             return Err(Errno::EINVAL);
@@ -94,7 +99,9 @@ impl Tree {
                     if !(1..PID_MAX).contains(&n) || n != 1 && space.init.is_none() {
                         return Err(Errno::EINVAL);
                     }
-                    if !cred.has_cap_in(Cap::SysAdmin, ns.user_ns()) && !cred.has_cap_in(Cap::CheckpointRestore, ns.user_ns()) {
+                    if !cred.has_cap_in(Cap::SysAdmin, ns.user_ns())
+                        && !cred.has_cap_in(Cap::CheckpointRestore, ns.user_ns())
+                    {
                         return Err(Errno::EPERM);
                     }
                     if !space.is_free(n) {
@@ -141,13 +148,26 @@ impl ProcessTable {
     /// session and a process group.
     ///
     /// Errors: `EAGAIN` if all numbers are taken; `ENOMEM` if the namespace's init is dead.
-    pub fn spawn_init(&self, spec: InitSpec, resources: Arc<dyn Any + Send + Sync>) -> Result<Arc<Task>, Errno> {
+    pub fn spawn_init(
+        &self,
+        spec: InitSpec,
+        resources: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Arc<Task>, Errno> {
         let mut tree = self.tree.lock();
         let pid = tree.new_pid(&spec.ns, &[], &spec.cred)?;
         let (gid, tid) = (GroupId(tree.id()), TaskId(tree.id()));
-        let group = Arc::new(ThreadGroup::new(gid, pid.clone(), Arc::new(SigHandlers::default()), spec.rlimits));
+        let group =
+            Arc::new(ThreadGroup::new(gid, pid.clone(), Arc::new(SigHandlers::default()), spec.rlimits));
         let fields = TaskFields { comm: spec.comm, ..TaskFields::default() };
-        let task = Arc::new(Task::new(tid, self.me.clone(), group.clone(), pid.clone(), spec.cred, fields, resources));
+        let task = Arc::new(Task::new(
+            tid,
+            self.me.clone(),
+            group.clone(),
+            pid.clone(),
+            spec.cred,
+            fields,
+            resources,
+        ));
         let sigs = ThreadSignals::new(Arc::downgrade(&task), SigSet::EMPTY, AltStack::NONE);
         group.signals.lock().threads.insert(tid, sigs);
         tree.insert_task(&task, gid);
@@ -175,13 +195,20 @@ impl ProcessTable {
     ///
     /// [`clone(2)`]: https://man7.org/linux/man-pages/man2/clone.2.html
     #[expect(clippy::needless_pass_by_value, reason = "the caller has no more use for it")]
-    pub fn fork(&self, parent: &Arc<Task>, spec: CloneSpec, resources: Arc<dyn Any + Send + Sync>) -> Result<Arc<Task>, Errno> {
+    pub fn fork(
+        &self,
+        parent: &Arc<Task>,
+        spec: CloneSpec,
+        resources: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Arc<Task>, Errno> {
         let f = spec.flags;
         let thread = f.contains(CloneFlags::THREAD);
         if thread && !f.contains(CloneFlags::SIGHAND)
             || f.contains(CloneFlags::SIGHAND) && !f.contains(CloneFlags::VM)
             || f.contains(CloneFlags::SIGHAND | CloneFlags::CLEAR_SIGHAND)
-            || thread && (f.contains(CloneFlags::NEWPID) || spec.ns.as_ref().is_some_and(|n| !Arc::ptr_eq(n, &parent.pid_ns())))
+            || thread
+                && (f.contains(CloneFlags::NEWPID)
+                    || spec.ns.as_ref().is_some_and(|n| !Arc::ptr_eq(n, &parent.pid_ns())))
         {
             return Err(Errno::EINVAL);
         }
@@ -214,7 +241,8 @@ impl ProcessTable {
         let tid = TaskId(tree.id());
 
         let mut fields = parent.with_fields(|f| f.clone());
-        fields.clear_child_tid = if f.contains(CloneFlags::CHILD_CLEARTID) { spec.clear_child_tid } else { 0 };
+        fields.clear_child_tid =
+            if f.contains(CloneFlags::CHILD_CLEARTID) { spec.clear_child_tid } else { 0 };
         fields.robust_list = 0;
         fields.pdeath_signal = None;
         if f.contains(CloneFlags::VM) {

@@ -347,7 +347,9 @@ impl FutexTable {
         }
         let (mut done, mut wakers) = (0, Vec::new());
         while done <= requeue {
-            let Some(target) = inner.queues.get(&from).and_then(|q| q.first()).map(|e| e.requeue_pi) else { break };
+            let Some(target) = inner.queues.get(&from).and_then(|q| q.first()).map(|e| e.requeue_pi) else {
+                break;
+            };
             let Some((_, tid)) = target.filter(|t| t.0 == to) else { return Err(Errno::EINVAL) };
             let v = word.load()?;
             let free = v & TID_MASK == 0;

@@ -56,7 +56,12 @@ pub struct ThreadGroup {
 }
 
 impl ThreadGroup {
-    pub(crate) fn new(id: GroupId, pid: Arc<PidNode>, handlers: Arc<SigHandlers>, rlimits: Rlimits) -> ThreadGroup {
+    pub(crate) fn new(
+        id: GroupId,
+        pid: Arc<PidNode>,
+        handlers: Arc<SigHandlers>,
+        rlimits: Rlimits,
+    ) -> ThreadGroup {
         ThreadGroup {
             id,
             pid,

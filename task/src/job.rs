@@ -19,7 +19,10 @@ impl Tree {
             Some(g.group.id()) != except
                 && g.dead.is_none()
                 && self.parent_group(g).is_some_and(|p| {
-                    p.dead.is_none() && p.init_of != Some(1) && p.pgrp.id != pgrp.id && p.session.id == g.session.id
+                    p.dead.is_none()
+                        && p.init_of != Some(1)
+                        && p.pgrp.id != pgrp.id
+                        && p.session.id == g.session.id
                 })
         })
     }
@@ -36,7 +39,8 @@ impl ProcessTable {
     }
     /// A group that just became orphaned and has stopped members gets `SIGHUP` and `SIGCONT`.
     pub(crate) fn hup_if_orphaned(&self, tree: &Tree, pgrp: &PidNode, leaving: Option<GroupId>) {
-        let stopped = |g: &GroupNode| g.dead.is_none() && matches!(g.group.signals.lock().stop, Stop::Stopped(_));
+        let stopped =
+            |g: &GroupNode| g.dead.is_none() && matches!(g.group.signals.lock().stop, Stop::Stopped(_));
         if tree.is_orphaned(pgrp, leaving) && tree.pgrp_members(pgrp).any(stopped) {
             for g in tree.pgrp_members(pgrp).filter(|g| g.dead.is_none()) {
                 send_kernel(self, &g.group, SigInfo::kernel(Signal::HUP));
@@ -119,8 +123,10 @@ impl ProcessTable {
         if g.session.id == g.group.pid().id {
             return Err(Errno::EPERM);
         }
-        let target = if pgid.0 == 0 { g.group.pid().clone() } else { tree.node(&ns, pgid).ok_or(Errno::EPERM)? };
-        if target.id != g.group.pid().id && !tree.pgrp_members(&target).any(|m| m.session.id == g.session.id) {
+        let target =
+            if pgid.0 == 0 { g.group.pid().clone() } else { tree.node(&ns, pgid).ok_or(Errno::EPERM)? };
+        if target.id != g.group.pid().id && !tree.pgrp_members(&target).any(|m| m.session.id == g.session.id)
+        {
             return Err(Errno::EPERM);
         }
         let id = g.group.id();

@@ -24,7 +24,11 @@ pub struct PidNamespace {
 }
 
 impl PidNamespace {
-    pub(crate) fn new(id: u64, parent: Option<Arc<PidNamespace>>, user_ns: Arc<UserNamespace>) -> Arc<PidNamespace> {
+    pub(crate) fn new(
+        id: u64,
+        parent: Option<Arc<PidNamespace>>,
+        user_ns: Arc<UserNamespace>,
+    ) -> Arc<PidNamespace> {
         let level = parent.as_ref().map_or(0, |p| p.level + 1);
         Arc::new(PidNamespace { id, level, parent, user_ns })
     }

@@ -334,7 +334,13 @@ impl ProcessTable {
     /// `PTRACE_CONT`, `SYSCALL`, `SINGLESTEP`, `SYSEMU`: lets a tracee go on, with `signal` in place of the one it stopped for.
     ///
     /// Errors: `ESRCH`.
-    pub fn ptrace_resume(&self, tracer: &Task, task: &Task, how: Resume, signal: Option<Signal>) -> Result<(), Errno> {
+    pub fn ptrace_resume(
+        &self,
+        tracer: &Task,
+        task: &Task,
+        how: Resume,
+        signal: Option<Signal>,
+    ) -> Result<(), Errno> {
         self.with_trace(tracer, task, false, |t| {
             let stop = t.stop.take();
             t.resume = how;

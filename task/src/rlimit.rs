@@ -9,14 +9,32 @@ pub const INFINITY: u64 = u64::MAX;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names are those of getrlimit(2)")]
 pub enum Resource {
-    Cpu = 0, Fsize, Data, Stack, Core, Rss, Nproc, Nofile, Memlock, As, Locks, Sigpending, Msgqueue, Nice, Rtprio, Rttime,
+    Cpu = 0,
+    Fsize,
+    Data,
+    Stack,
+    Core,
+    Rss,
+    Nproc,
+    Nofile,
+    Memlock,
+    As,
+    Locks,
+    Sigpending,
+    Msgqueue,
+    Nice,
+    Rtprio,
+    Rttime,
 }
 
 impl Resource {
     /// All, in order of number.
     pub const ALL: [Resource; 16] = {
         use Resource::*;
-        [Cpu, Fsize, Data, Stack, Core, Rss, Nproc, Nofile, Memlock, As, Locks, Sigpending, Msgqueue, Nice, Rtprio, Rttime]
+        [
+            Cpu, Fsize, Data, Stack, Core, Rss, Nproc, Nofile, Memlock, As, Locks, Sigpending, Msgqueue,
+            Nice, Rtprio, Rttime,
+        ]
     };
     /// The resource of this number.
     ///

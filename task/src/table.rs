@@ -122,7 +122,11 @@ impl ProcessTable {
     /// A new pid namespace in `parent`; the first task made in it becomes its init.
     ///
     /// Errors: `ENOSPC` if it were nested more than 32 deep.
-    pub fn new_pid_ns(&self, parent: &Arc<PidNamespace>, user_ns: Arc<UserNamespace>) -> Result<Arc<PidNamespace>, Errno> {
+    pub fn new_pid_ns(
+        &self,
+        parent: &Arc<PidNamespace>,
+        user_ns: Arc<UserNamespace>,
+    ) -> Result<Arc<PidNamespace>, Errno> {
         if parent.level() + 1 >= MAX_LEVEL {
             return Err(Errno::ENOSPC);
         }

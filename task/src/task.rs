@@ -325,7 +325,9 @@ impl Task {
     /// What is pending for it and blocked, `sigpending(2)`.
     pub fn sigpending(&self) -> SigSet {
         let sigs = self.group.signals.lock();
-        sigs.threads.get(&self.id).map_or(SigSet::EMPTY, |t| t.pending.set().or(sigs.shared.set()).and(t.blocked))
+        sigs.threads
+            .get(&self.id)
+            .map_or(SigSet::EMPTY, |t| t.pending.set().or(sigs.shared.set()).and(t.blocked))
     }
     /// What is pending for the thread alone and for its group, as `/proc/pid/status` shows them.
     pub fn pending_sets(&self) -> (SigSet, SigSet) {
@@ -354,9 +356,9 @@ impl Task {
     /// Whether it stands still in a group stop or a ptrace stop. It runs on when it is interrupted and this is false.
     pub fn is_stopped(&self) -> bool {
         let sigs = self.group.signals.lock();
-        sigs.threads
-            .get(&self.id)
-            .is_some_and(|t| !t.killed && (t.stopped || t.trace.as_ref().is_some_and(crate::ptrace::Trace::in_stop)))
+        sigs.threads.get(&self.id).is_some_and(|t| {
+            !t.killed && (t.stopped || t.trace.as_ref().is_some_and(crate::ptrace::Trace::in_stop))
+        })
     }
     /// Whether the `CLONE_VFORK` child still holds its parent back; the parent waits on the child's `vfork_done`.
     pub fn vfork_pending(&self) -> bool {

@@ -51,7 +51,11 @@ pub struct Timer {
 
 impl Timer {
     /// A disarmed timer.
-    pub fn new(clock: TimerClock, queue: Arc<TimerQueue>, notify: impl Fn() -> bool + Send + Sync + 'static) -> Arc<Timer> {
+    pub fn new(
+        clock: TimerClock,
+        queue: Arc<TimerQueue>,
+        notify: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Arc<Timer> {
         let state = Mutex::new(&TIMERS, State::default());
         Arc::new(Timer { clock, queue, state, notify: alloc::boxed::Box::new(notify) })
     }

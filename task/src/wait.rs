@@ -106,10 +106,13 @@ impl ProcessTable {
         };
         let mut found = false;
         let children: Vec<GroupId> = me.children.iter().copied().collect();
-        let tracers: Vec<TaskId> = if o.contains(WaitOptions::NOTHREAD) { alloc::vec![caller.id()] } else { me.threads.clone() };
+        let tracers: Vec<TaskId> =
+            if o.contains(WaitOptions::NOTHREAD) { alloc::vec![caller.id()] } else { me.threads.clone() };
         for c in children {
             let Some(g) = tree.groups.get(&c) else { continue };
-            if o.contains(WaitOptions::NOTHREAD) && g.parent != Some(caller.id()) || !matches(g.group.pid(), &g.pgrp) {
+            if o.contains(WaitOptions::NOTHREAD) && g.parent != Some(caller.id())
+                || !matches(g.group.pid(), &g.pgrp)
+            {
                 continue;
             }
             let clone = g.exit_signal != Some(Signal::CHLD);
@@ -118,7 +121,8 @@ impl ProcessTable {
             }
             found = true;
             let tracer = tree.tasks.get(&g.leader).and_then(|t| t.tracer);
-            let foreign = tracer.is_some_and(|t| tree.tasks.get(&t).is_some_and(|t| t.group != caller.group().id()));
+            let foreign =
+                tracer.is_some_and(|t| tree.tasks.get(&t).is_some_and(|t| t.group != caller.group().id()));
             if let Some(status) = g.dead {
                 if o.contains(WaitOptions::EXITED) && !g.deferred && !foreign {
                     return Ok(Some(self.report_death(tree, caller, c, status, o)));
@@ -146,8 +150,11 @@ impl ProcessTable {
                 return Ok(Some(self.event(tree, caller, g.leader, code, status, wstatus)));
             }
         }
-        let tracees: Vec<TaskId> =
-            tracers.iter().filter_map(|t| tree.tasks.get(t)).flat_map(|t| t.tracees.iter().copied()).collect();
+        let tracees: Vec<TaskId> = tracers
+            .iter()
+            .filter_map(|t| tree.tasks.get(t))
+            .flat_map(|t| t.tracees.iter().copied())
+            .collect();
         for id in tracees {
             let Some(t) = tree.tasks.get(&id) else { continue };
             let Some(g) = tree.groups.get(&t.group) else { continue };
@@ -190,7 +197,15 @@ impl ProcessTable {
         }
         if found { Ok(None) } else { Err(Errno::ECHILD) }
     }
-    fn event(&self, tree: &Tree, caller: &Task, id: TaskId, code: i32, status: i32, wstatus: u32) -> WaitEvent {
+    fn event(
+        &self,
+        tree: &Tree,
+        caller: &Task,
+        id: TaskId,
+        code: i32,
+        status: i32,
+        wstatus: u32,
+    ) -> WaitEvent {
         let task = tree.tasks.get(&id).map(|t| &t.task);
         WaitEvent {
             pid: task.map_or(Pid(0), |t| t.tid_in(&caller.pid_ns())),
@@ -201,8 +216,18 @@ impl ProcessTable {
             rusage: task.map_or(Rusage::default(), |t| Rusage::of_task(t)),
         }
     }
-    fn report_death(&self, tree: &mut Tree, caller: &Task, gid: GroupId, status: ExitStatus, o: WaitOptions) -> WaitEvent {
-        let (leader, usage) = tree.groups.get(&gid).map_or((TaskId(0), Default::default()), |g| (g.leader, *g.group.usage.lock()));
+    fn report_death(
+        &self,
+        tree: &mut Tree,
+        caller: &Task,
+        gid: GroupId,
+        status: ExitStatus,
+        o: WaitOptions,
+    ) -> WaitEvent {
+        let (leader, usage) = tree
+            .groups
+            .get(&gid)
+            .map_or((TaskId(0), Default::default()), |g| (g.leader, *g.group.usage.lock()));
         let (code, st) = status.child_code();
         let mut event = self.event(tree, caller, leader, code, st, status.wait_status());
         event.rusage = usage.dead_threads;

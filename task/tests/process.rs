@@ -1,7 +1,7 @@
 //! Processes: waiting, stopping, ends.
 #![allow(missing_docs)]
-use std::sync::Arc;
 use kcore::cred::{Credentials, UserNamespace};
+use std::sync::Arc;
 use task::rlimit::Rlimits;
 use task::signal::{Action, Signal};
 use task::{CloneSpec, ExitStatus, InitSpec, ProcessTable, Task, WaitOptions, WaitSpec, WaitWhich};

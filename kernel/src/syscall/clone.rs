@@ -74,7 +74,11 @@ fn make(
     let kernel = cx.kernel.clone();
     let own = cx.task.parts();
     let parts = Parts {
-        memory: if flags.contains(CloneFlags::VM) { own.memory.clone() } else { fork_memory(&kernel, &own.memory)? },
+        memory: if flags.contains(CloneFlags::VM) {
+            own.memory.clone()
+        } else {
+            fork_memory(&kernel, &own.memory)?
+        },
         files: if flags.contains(FILES) { own.files.clone() } else { own.files.fork() },
         fs: if flags.contains(FS) { own.fs.clone() } else { own.fs.fork() },
     };

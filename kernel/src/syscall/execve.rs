@@ -67,7 +67,8 @@ pub(super) async fn execve(
         };
         let set = WaitSet::one(&queue, Events::all());
         let mut first = true;
-        cx.wait_killable(&set, || if core::mem::take(&mut first) { Err(IoError::Again) } else { Ok(()) }).await;
+        cx.wait_killable(&set, || if core::mem::take(&mut first) { Err(IoError::Again) } else { Ok(()) })
+            .await;
         if core.fatal_pending() {
             processes.abort_exec(&core);
             return Err(Errno::EINTR);

@@ -6,7 +6,7 @@ use kcore::id::Pid;
 use kcore::io::{IoError, IoResult};
 use kcore::user::UserPtr;
 use kcore::wait::WaitSet;
-use task::signal::{AltStack, SaFlags, SigAction, SigSet, Signal, SigmaskHow};
+use task::signal::{AltStack, SaFlags, SigAction, SigSet, SigmaskHow, Signal};
 
 use super::SysResult;
 use crate::current::CurrentTask;
@@ -29,14 +29,25 @@ fn to_send(sig: i32) -> Result<Option<Signal>, Errno> {
 }
 
 /// `rt_sigaction(2)`.
-pub(super) fn rt_sigaction(cx: &mut CurrentTask, sig: i32, new: GuestAddr, old: GuestAddr, size: usize) -> SysResult {
+pub(super) fn rt_sigaction(
+    cx: &mut CurrentTask,
+    sig: i32,
+    new: GuestAddr,
+    old: GuestAddr,
+    size: usize,
+) -> SysResult {
     check_size(size)?;
     let signal = Signal::new(sig).ok_or(Errno::EINVAL)?;
     let new = match new.is_null() {
         true => None,
         false => {
             let [handler, flags, restorer, mask] = UserPtr::<[u64; 4]>::new(new).read(&**cx.task.mm())?;
-            Some(SigAction { handler, flags: SaFlags::from_bits_truncate(flags), restorer, mask: SigSet(mask) })
+            Some(SigAction {
+                handler,
+                flags: SaFlags::from_bits_truncate(flags),
+                restorer,
+                mask: SigSet(mask),
+            })
         }
     };
     let was = cx.task.core.group().sigaction(signal, new)?;

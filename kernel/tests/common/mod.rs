@@ -1,4 +1,8 @@
 //! A kernel on ptrace with a tmpfs as its root, and C programs compiled to run in it.
+//! With `PICKET_TRACE` in the environment, system calls are printed as they end.
+
+#![expect(unreachable_pub, reason = "a module of test binaries")]
+#![expect(missing_docs, reason = "a module of test binaries")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,6 +58,9 @@ struct Lines(Mutex<String>);
 
 impl TraceSink for Lines {
     fn line(&self, line: &str) {
+        if std::env::var_os("PICKET_TRACE").is_some() {
+            eprintln!("{line}");
+        }
         let mut all = self.0.lock().unwrap();
         all.push_str(line);
         all.push('\n');

@@ -11,7 +11,7 @@
 #define CHECK(x) do { if (!(x)) { printf("line %d: %s: %s\n", __LINE__, #x, strerror(errno)); exit(1); } } while (0)
 
 static volatile sig_atomic_t caught;
-static double held;
+static volatile double held;
 static void on_signal(int s) { caught = s; held = held * 1.5 + s; }
 
 static long counter;
@@ -32,6 +32,7 @@ int main(int argc, char **argv) {
     }
     int status, fds[2];
     static int value = 1;
+    static char block[4096];
     CHECK(pipe(fds) == 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
@@ -39,7 +40,7 @@ int main(int argc, char **argv) {
         value = 2;
         close(fds[0]);
         for (int i = 0; i < 100; i++)
-            CHECK(write(fds[1], argv[0], 4096) == 4096);
+            CHECK(write(fds[1], block, sizeof block) == 4096);
         _exit(7);
     }
     close(fds[1]);

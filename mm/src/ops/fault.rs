@@ -99,7 +99,8 @@ impl Inner {
         let (start, end) = (above.start, above.end);
         let mut floor = self.layout.min.0.max(end.saturating_sub(self.limits.stack_bytes));
         if let Some(below) = self.vmas.before(page) {
-            let gap = if below.prot.is_empty() || below.flags.contains(VmFlags::GROWSDOWN) { 0 } else { GUARD };
+            let gap =
+                if below.prot.is_empty() || below.flags.contains(VmFlags::GROWSDOWN) { 0 } else { GUARD };
             floor = floor.max(below.end.saturating_add(gap));
         }
         let floor = floor.checked_add(PAGE_SIZE - 1)? & !(PAGE_SIZE - 1);
@@ -127,7 +128,10 @@ impl Inner {
         if write && !shared {
             let to = self.frames.alloc(1)?;
             self.frames.copy(frame.at(), to, PAGE_SIZE);
-            return self.install(vma, &[Run { start: page, end: page + PAGE_SIZE, at: to.0, kind: Kind::Own, mapped: None }]);
+            return self.install(
+                vma,
+                &[Run { start: page, end: page + PAGE_SIZE, at: to.0, kind: Kind::Own, mapped: None }],
+            );
         }
         let kind = match (shared, write_shared) {
             (false, _) => Kind::Cache,
@@ -162,7 +166,10 @@ impl Inner {
             let (lo, hi) = vma.window(page, size);
             let (lo, hi) = self.resident.hole(page, lo, hi);
             match self.frames.alloc((hi - lo) / PAGE_SIZE) {
-                Ok(at) => return self.install(vma, &[Run { start: lo, end: hi, at: at.0, kind: Kind::Own, mapped: None }]),
+                Ok(at) => {
+                    return self
+                        .install(vma, &[Run { start: lo, end: hi, at: at.0, kind: Kind::Own, mapped: None }]);
+                }
                 Err(e) if size == PAGE_SIZE => return Err(e),
                 Err(_) => size = (size / 8).max(PAGE_SIZE),
             }
@@ -189,13 +196,22 @@ impl Inner {
         r
     }
     /// Deals with a fault on a resident page. `false` if all that the access needs is in place.
-    fn resolve(&mut self, vma: &View, page: u64, run: Run, access: FaultAccess, force: bool) -> Result<bool, Errno> {
+    fn resolve(
+        &mut self,
+        vma: &View,
+        page: u64,
+        run: Run,
+        access: FaultAccess,
+        force: bool,
+    ) -> Result<bool, Errno> {
         let best = run.kind.access(vma.prot);
         let write = match access {
             FaultAccess::Write => true,
             FaultAccess::Read | FaultAccess::Exec => false,
             // What is mapped as well as it can be but not writable must have been written to.
-            FaultAccess::Unknown => run.mapped == Some(best) && vma.prot.contains(Prot::WRITE) && !run.kind.writable(),
+            FaultAccess::Unknown => {
+                run.mapped == Some(best) && vma.prot.contains(Prot::WRITE) && !run.kind.writable()
+            }
         };
         if write && !run.kind.writable() {
             match run.kind {
@@ -236,7 +252,8 @@ impl Inner {
         let Some((object, first)) = &vma.file else { return Err(Errno::EFAULT) };
         let frame = object.page(first + (page - vma.start), true)?;
         self.frames.retain(frame.at(), 1);
-        let new = Run { start: page, end: page + PAGE_SIZE, at: frame.at().0, kind: Kind::SharedRw, mapped: None };
+        let new =
+            Run { start: page, end: page + PAGE_SIZE, at: frame.at().0, kind: Kind::SharedRw, mapped: None };
         self.replace(vma, new)
     }
     /// Gives this address space its own copy of a private page, and of some around it.
@@ -293,7 +310,14 @@ impl Inner {
     }
     /// A fault although everything is in place: another thread was faster, or the access is one that the mapping forbids and the
     /// backend cannot tell. The first is over when the guest tries again.
-    fn nothing_to_do(&mut self, addr: u64, vma: &View, page: u64, access: FaultAccess, force: bool) -> FaultOutcome {
+    fn nothing_to_do(
+        &mut self,
+        addr: u64,
+        vma: &View,
+        page: u64,
+        access: FaultAccess,
+        force: bool,
+    ) -> FaultOutcome {
         if force {
             return FaultOutcome::Resumed;
         }

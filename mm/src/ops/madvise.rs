@@ -90,7 +90,9 @@ impl Inner {
                 MADV_DODUMP => self.flag(lo, hi, VmFlags::empty(), VmFlags::DONTDUMP)?,
                 MADV_HUGEPAGE => self.flag(lo, hi, VmFlags::HUGEPAGE, VmFlags::NOHUGEPAGE)?,
                 MADV_NOHUGEPAGE => self.flag(lo, hi, VmFlags::NOHUGEPAGE, VmFlags::HUGEPAGE)?,
-                MADV_POPULATE_READ | MADV_POPULATE_WRITE => self.populate_for(lo, hi, advice == MADV_POPULATE_WRITE)?,
+                MADV_POPULATE_READ | MADV_POPULATE_WRITE => {
+                    self.populate_for(lo, hi, advice == MADV_POPULATE_WRITE)?
+                }
                 _ => {}
             }
         }
@@ -107,7 +109,9 @@ impl Inner {
         while at < end {
             let prot = self.vmas.find(at).map_or(Prot::NONE, |v| v.prot);
             let done = self.resident.find(at).filter(|r| {
-                r.mapped.is_some() && !prot.is_empty() && (!write || (r.kind.writable() && prot.contains(Prot::WRITE)))
+                r.mapped.is_some()
+                    && !prot.is_empty()
+                    && (!write || (r.kind.writable() && prot.contains(Prot::WRITE)))
             });
             match done {
                 Some(r) => at = r.end,

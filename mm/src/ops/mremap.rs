@@ -34,7 +34,14 @@ impl AddressSpace {
 }
 
 impl Inner {
-    fn remap(&mut self, old: u64, old_len: u64, new_len: u64, flags: u32, new_addr: u64) -> Result<u64, Errno> {
+    fn remap(
+        &mut self,
+        old: u64,
+        old_len: u64,
+        new_len: u64,
+        flags: u32,
+        new_addr: u64,
+    ) -> Result<u64, Errno> {
         let (may_move, fixed, keep) =
             (flags & MREMAP_MAYMOVE != 0, flags & MREMAP_FIXED != 0, flags & MREMAP_DONTUNMAP != 0);
         if flags & !(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) != 0
@@ -43,13 +50,15 @@ impl Inner {
         {
             return Err(Errno::EINVAL);
         }
-        let (old_len, new_len) = (round_up(old_len).ok_or(Errno::EINVAL)?, round_up(new_len).ok_or(Errno::EINVAL)?);
+        let (old_len, new_len) =
+            (round_up(old_len).ok_or(Errno::EINVAL)?, round_up(new_len).ok_or(Errno::EINVAL)?);
         if new_len == 0 || keep && old_len != new_len {
             return Err(Errno::EINVAL);
         }
         let old_end = old.checked_add(old_len).ok_or(Errno::EINVAL)?;
         if fixed {
-            let new_end = new_addr.checked_add(new_len).filter(|e| *e <= self.layout.max.0).ok_or(Errno::EINVAL)?;
+            let new_end =
+                new_addr.checked_add(new_len).filter(|e| *e <= self.layout.max.0).ok_or(Errno::EINVAL)?;
             if !new_addr.is_multiple_of(PAGE_SIZE) || (new_addr < old_end && old < new_end) {
                 return Err(Errno::EINVAL);
             }
@@ -160,7 +169,12 @@ impl Inner {
         }
         let mut ops = Vec::new();
         for (i, run) in runs.iter().enumerate() {
-            let mut r = Run { start: target + (run.start - old), end: target + (run.end - old), mapped: None, ..*run };
+            let mut r = Run {
+                start: target + (run.start - old),
+                end: target + (run.end - old),
+                mapped: None,
+                ..*run
+            };
             let access = r.kind.access(vma.prot);
             if i < SHOW_MAX && run.mapped.is_some() && !access.is_empty() {
                 Self::push_map(&mut ops, &r, access);

@@ -16,7 +16,8 @@ impl AddressSpace {
     /// Errors: `EINVAL` for an unaligned address or unknown or contradictory flags; `ENOMEM` if part of the range is not mapped
     /// (the rest is written); `EBUSY` for `MS_INVALIDATE` on locked memory; what the object says (`EIO`, `ENOSPC`).
     pub fn msync(&self, addr: GuestAddr, len: u64, flags: u32) -> Result<(), Errno> {
-        if flags & !(MS_ASYNC | MS_INVALIDATE | MS_SYNC) != 0 || flags & MS_ASYNC != 0 && flags & MS_SYNC != 0 {
+        if flags & !(MS_ASYNC | MS_INVALIDATE | MS_SYNC) != 0 || flags & MS_ASYNC != 0 && flags & MS_SYNC != 0
+        {
             return Err(Errno::EINVAL);
         }
         let (start, end) = aligned(addr, len, Errno::ENOMEM)?;

@@ -19,7 +19,9 @@ impl Inner {
     /// Errors: `ENOMEM` if `more` bytes exceed `RLIMIT_AS`, or `RLIMIT_DATA` if they are data.
     pub(crate) fn check_size(&self, more: u64, data: bool) -> Result<(), Errno> {
         let over = |have: u64, limit: u64| have.checked_add(more).is_none_or(|n| n > limit);
-        if over(self.vmas.total, self.limits.as_bytes) || (data && over(self.vmas.data, self.limits.data_bytes)) {
+        if over(self.vmas.total, self.limits.as_bytes)
+            || (data && over(self.vmas.data, self.limits.data_bytes))
+        {
             return Err(Errno::ENOMEM);
         }
         Ok(())

@@ -97,7 +97,9 @@ impl PtracePlatform {
             move || trace(&queue, fd, &reply)
         };
         let spawned = std::thread::Builder::new().name("picket-tracer".into()).spawn(body);
-        spawned.map_err(|e| PtraceError::Fork(e.raw_os_error().and_then(Errno::from_raw).unwrap_or(Errno::EAGAIN)))?;
+        spawned.map_err(|e| {
+            PtraceError::Fork(e.raw_os_error().and_then(Errno::from_raw).unwrap_or(Errno::EAGAIN))
+        })?;
         let layout = result.recv().unwrap_or(Err(PtraceError::Setup(Errno::EIO)))?;
         let caps = PlatformCaps {
             name: "ptrace",

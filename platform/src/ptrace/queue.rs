@@ -164,7 +164,8 @@ impl Queue {
             let mut pid = 0;
             if !self.has_commands() {
                 // SAFETY: both pointers are valid for the call; the assembly keeps to the C calling convention.
-                pid = unsafe { picket_wait4(rung.as_ptr(), &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
+                pid =
+                    unsafe { picket_wait4(rung.as_ptr(), &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
             }
             self.sleeping.store(false, Ordering::SeqCst);
             (pid > 0).then(|| (pid as Pid, Event::decode(status)))

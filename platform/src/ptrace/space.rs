@@ -83,11 +83,10 @@ fn join(last: &mut MapOp, next: &MapOp) -> bool {
         if a.end() == b.start() { kcore::addr::GuestRange::new(a.start(), b.end()) } else { None }
     };
     let done = match (&mut *last, next) {
-        (MapOp::Map { range: a, offset: x, access: p, populate: f }, MapOp::Map { range: b, offset: y, access: q, populate: g })
-            if x.0 + a.len() == y.0 && p == q && f == g =>
-        {
-            joined(*a, *b).map(|r| *a = r)
-        }
+        (
+            MapOp::Map { range: a, offset: x, access: p, populate: f },
+            MapOp::Map { range: b, offset: y, access: q, populate: g },
+        ) if x.0 + a.len() == y.0 && p == q && f == g => joined(*a, *b).map(|r| *a = r),
         (MapOp::Unmap { range: a }, MapOp::Unmap { range: b }) => joined(*a, *b).map(|r| *a = r),
         (MapOp::Protect { range: a, access: p }, MapOp::Protect { range: b, access: q }) if p == q => {
             joined(*a, *b).map(|r| *a = r)
@@ -99,7 +98,9 @@ fn join(last: &mut MapOp, next: &MapOp) -> bool {
 
 fn prot(access: Access) -> u64 {
     let bit = |a, p: i32| if access.contains(a) { p as u64 } else { 0 };
-    bit(Access::READ, libc::PROT_READ) | bit(Access::WRITE, libc::PROT_WRITE) | bit(Access::EXEC, libc::PROT_EXEC)
+    bit(Access::READ, libc::PROT_READ)
+        | bit(Access::WRITE, libc::PROT_WRITE)
+        | bit(Access::EXEC, libc::PROT_EXEC)
 }
 
 /// Carries out `ops` in the stub. For the tracer.
@@ -107,7 +108,8 @@ pub(super) fn apply_in_stub(injector: &mut Injector, anchor: Pid, ops: &[MapOp])
     for op in ops {
         match *op {
             MapOp::Map { range, offset, access, populate } => {
-                let flags = libc::MAP_SHARED | libc::MAP_FIXED | if populate { libc::MAP_POPULATE } else { 0 };
+                let flags =
+                    libc::MAP_SHARED | libc::MAP_FIXED | if populate { libc::MAP_POPULATE } else { 0 };
                 let args = [range.start().0, range.len(), prot(access), flags as u64, STUB_MEMFD, offset.0];
                 injector.call(anchor, libc::SYS_mmap, args)?;
             }
@@ -127,7 +129,12 @@ pub(super) fn apply_in_stub(injector: &mut Injector, anchor: Pid, ops: &[MapOp])
     Ok(())
 }
 
-fn protect_pieces(injector: &mut Injector, anchor: Pid, range: kcore::addr::GuestRange, prot: u64) -> Result<(), Errno> {
+fn protect_pieces(
+    injector: &mut Injector,
+    anchor: Pid,
+    range: kcore::addr::GuestRange,
+    prot: u64,
+) -> Result<(), Errno> {
     for (a, b) in mapped_ranges(anchor)? {
         let (a, b) = (a.max(range.start().0), b.min(range.end().0));
         if a < b {

@@ -97,7 +97,11 @@ impl Tracer {
             }
             Command::Apply { anchor, ops, reply } => {
                 let known = self.anchors.contains(&anchor);
-                let _ = reply.send(if known { apply_in_stub(&mut self.injector, anchor, &ops) } else { Err(Errno::ESRCH) });
+                let _ = reply.send(if known {
+                    apply_in_stub(&mut self.injector, anchor, &ops)
+                } else {
+                    Err(Errno::ESRCH)
+                });
             }
             Command::Run { thread, fpu } => {
                 if let Err(e) = self.start(&thread, fpu) {
@@ -122,7 +126,11 @@ impl Tracer {
             if !self.anchors.contains(&anchor) {
                 return Err(Errno::ESRCH);
             }
-            let flags = libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_SIGHAND | libc::CLONE_THREAD;
+            let flags = libc::CLONE_VM
+                | libc::CLONE_FS
+                | libc::CLONE_FILES
+                | libc::CLONE_SIGHAND
+                | libc::CLONE_THREAD;
             tid = self.injector.clone_of(anchor, flags | libc::CLONE_SYSVSEM)?;
             self.tracees.insert(tid, Tracee::Guest(thread.clone()));
             lock(&thread.slot).tid = tid;
@@ -204,7 +212,8 @@ fn stopped(tid: Pid, event: Event, thread: &ThreadShared) -> Result<Option<(Trap
             let mut regs = sys::get_regs(tid)?;
             // The `syscall` instruction leaves the return address in rcx. A guest that gets there by another entry with such
             // an rcx only makes an ordinary system call.
-            let native = regs.cs == loadable(&regs).cs && (regs.rcx == regs.rip || sys::is_native_syscall(tid));
+            let native =
+                regs.cs == loadable(&regs).cs && (regs.rcx == regs.rip || sys::is_native_syscall(tid));
             if native {
                 return Ok(Some((Trap::Syscall, regs)));
             }
@@ -212,7 +221,13 @@ fn stopped(tid: Pid, event: Event, thread: &ThreadShared) -> Result<Option<(Trap
             regs.rax = regs.orig_rax;
             regs.orig_rax = u64::MAX;
             regs.rip = regs.rip.wrapping_sub(2);
-            let info = ExceptionInfo { signal: libc::SIGSEGV, code: SI_KERNEL, addr: 0, trapno: 13, error: 0x80 * 8 + 2 };
+            let info = ExceptionInfo {
+                signal: libc::SIGSEGV,
+                code: SI_KERNEL,
+                addr: 0,
+                trapno: 13,
+                error: 0x80 * 8 + 2,
+            };
             Ok(Some((Trap::Exception(info), regs)))
         }
         sys::KICK => {

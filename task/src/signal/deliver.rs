@@ -57,7 +57,10 @@ impl ProcessTable {
                     Some(ExitStatus::Signaled { signal, .. }) => signal,
                     _ => Signal::KILL,
                 };
-                return Some(Delivery { info: SigInfo::kernel(s), action: Action::Terminate { core: false } });
+                return Some(Delivery {
+                    info: SigInfo::kernel(s),
+                    action: Action::Terminate { core: false },
+                });
             }
             let mut injected = None;
             if let Some(trace) = &mut t.trace {

@@ -163,7 +163,12 @@ pub fn build_frame(
 /// Reads the frame that `rt_sigreturn(2)` finds at stack pointer `sp`. `flags_now` are the present flags.
 ///
 /// Errors: `EFAULT` if it cannot be read or its FPU area is not aligned: force a `SIGSEGV`.
-pub fn restore_frame(mem: &dyn UserMemory, sp: u64, flags_now: u64, xsave: XsaveLayout) -> Result<Restored, Errno> {
+pub fn restore_frame(
+    mem: &dyn UserMemory,
+    sp: u64,
+    flags_now: u64,
+    xsave: XsaveLayout,
+) -> Result<Restored, Errno> {
     let at = sp.checked_sub(8).ok_or(Errno::EFAULT)?;
     let mut f = vec![0u8; INFO];
     get(mem, at, &mut f)?;
@@ -258,7 +263,8 @@ mod tests {
         fpu[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
         fpu[512] = 7;
         fpu[600] = 9;
-        let before = FrameRegs { rsp: 8000, rip: 77, rbx: 5, eflags: 0x202, cs: 0x33, ss: 0x2b, ..Default::default() };
+        let before =
+            FrameRegs { rsp: 8000, rip: 77, rbx: 5, eflags: 0x202, cs: 0x33, ss: 0x2b, ..Default::default() };
         let action = SigAction { handler: 99, flags: SaFlags::RESTORER, restorer: 55, mask: SigSet::EMPTY };
         let info = SigInfo::kernel(Signal::USR1);
         let mut regs = before;

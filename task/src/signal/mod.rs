@@ -27,8 +27,8 @@ macro_rules! signals {
     } };
 }
 signals! { HUP = 1, INT = 2, QUIT = 3, ILL = 4, TRAP = 5, ABRT = 6, BUS = 7, FPE = 8, KILL = 9, USR1 = 10, SEGV = 11, USR2 = 12,
-    PIPE = 13, ALRM = 14, TERM = 15, STKFLT = 16, CHLD = 17, CONT = 18, STOP = 19, TSTP = 20, TTIN = 21, TTOU = 22, URG = 23,
-    XCPU = 24, XFSZ = 25, VTALRM = 26, PROF = 27, WINCH = 28, IO = 29, PWR = 30, SYS = 31, RTMIN = 32 }
+PIPE = 13, ALRM = 14, TERM = 15, STKFLT = 16, CHLD = 17, CONT = 18, STOP = 19, TSTP = 20, TTIN = 21, TTOU = 22, URG = 23,
+XCPU = 24, XFSZ = 25, VTALRM = 26, PROF = 27, WINCH = 28, IO = 29, PWR = 30, SYS = 31, RTMIN = 32 }
 
 /// What a signal does by default, `signal(7)`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,8 +64,16 @@ impl Signal {
             Signal::CHLD | Signal::URG | Signal::WINCH => Default::Ignore,
             Signal::CONT => Default::Cont,
             Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU => Default::Stop,
-            Signal::QUIT | Signal::ILL | Signal::TRAP | Signal::ABRT | Signal::BUS | Signal::FPE | Signal::SEGV
-            | Signal::XCPU | Signal::XFSZ | Signal::SYS => Default::Core,
+            Signal::QUIT
+            | Signal::ILL
+            | Signal::TRAP
+            | Signal::ABRT
+            | Signal::BUS
+            | Signal::FPE
+            | Signal::SEGV
+            | Signal::XCPU
+            | Signal::XFSZ
+            | Signal::SYS => Default::Core,
             _ => Default::Term,
         }
     }

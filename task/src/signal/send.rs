@@ -75,7 +75,8 @@ pub(crate) fn send_locked(
         sigs.threads.get(id).is_some_and(|t| {
             !t.exiting
                 && (!t.blocked.has(s) || t.waiting.has(s))
-                && (s == Signal::KILL || !t.stopped && !t.trace.as_ref().is_some_and(crate::ptrace::Trace::in_stop))
+                && (s == Signal::KILL
+                    || !t.stopped && !t.trace.as_ref().is_some_and(crate::ptrace::Trace::in_stop))
         })
     };
     let chosen = match target {
@@ -109,7 +110,12 @@ pub(crate) fn send_kernel(table: &ProcessTable, group: &ThreadGroup, info: SigIn
     let _ = send_locked(group, &mut sigs, None, info, true, slot);
 }
 
-fn slot_for(table: &ProcessTable, group: &ThreadGroup, sigs: &GroupSignals, info: &SigInfo) -> Option<QueueSlot> {
+fn slot_for(
+    table: &ProcessTable,
+    group: &ThreadGroup,
+    sigs: &GroupSignals,
+    info: &SigInfo,
+) -> Option<QueueSlot> {
     let task = sigs.threads.values().next()?.task.upgrade()?;
     let count = table.queued_signals(task.cred().uid);
     if info.from_user() && (info.signal.is_realtime() || info.code == code::SI_QUEUE) {
@@ -121,7 +127,12 @@ fn slot_for(table: &ProcessTable, group: &ThreadGroup, sigs: &GroupSignals, info
 
 /// Whether `sender` may signal `target`, [`kill(2)`](https://man7.org/linux/man-pages/man2/kill.2.html); `same_session` lets
 /// `SIGCONT` through.
-pub fn may_signal(sender: &Credentials, target: &Credentials, signal: Option<Signal>, same_session: bool) -> bool {
+pub fn may_signal(
+    sender: &Credentials,
+    target: &Credentials,
+    signal: Option<Signal>,
+    same_session: bool,
+) -> bool {
     sender.euid == target.suid
         || sender.euid == target.uid
         || sender.uid == target.suid
@@ -152,10 +163,17 @@ impl ProcessTable {
     /// Sends to all members of a process group that pass `check`, as the kernel (a terminal) does with a check that says yes.
     ///
     /// Errors: `ESRCH` if it has no members; `EPERM` if none passes.
-    pub fn send_to_pgrp(&self, pgrp: &PidNode, info: Option<SigInfo>, check: SigCheck<'_>) -> Result<(), Errno> {
+    pub fn send_to_pgrp(
+        &self,
+        pgrp: &PidNode,
+        info: Option<SigInfo>,
+        check: SigCheck<'_>,
+    ) -> Result<(), Errno> {
         let groups: Vec<_> = {
             let tree = self.tree.lock();
-            tree.pgrp_members(pgrp).filter_map(|g| Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone()))).collect()
+            tree.pgrp_members(pgrp)
+                .filter_map(|g| Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone())))
+                .collect()
         };
         self.send_to_many(&groups, info, check, |_| None)
     }
@@ -201,7 +219,14 @@ impl ProcessTable {
         })
     }
     /// What `sender`'s signal carries for `to`, and whether it comes from outside `to`'s pid namespace.
-    pub fn from_sender(&self, sender: &Task, to: &Task, s: Signal, code: i32, value: Option<u64>) -> (SigInfo, bool) {
+    pub fn from_sender(
+        &self,
+        sender: &Task,
+        to: &Task,
+        s: Signal,
+        code: i32,
+        value: Option<u64>,
+    ) -> (SigInfo, bool) {
         let pid = sender.group().tgid_in(&to.pid_ns());
         let uid = sender.cred().uid;
         let fields = match value {
@@ -225,7 +250,9 @@ impl ProcessTable {
         }
         let groups: Vec<_> = {
             let tree = self.tree.lock();
-            let pair = |g: &crate::table::GroupNode| Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone()));
+            let pair = |g: &crate::table::GroupNode| {
+                Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone()))
+            };
             if pid > 0 {
                 // A thread's number names its process.
                 let t = tree.task(&ns, Pid(pid)).ok_or(Errno::ESRCH)?;
