@@ -118,10 +118,10 @@ impl FilePages {
                 // Within one page.
                 inner.zero_part(start / PAGE_SIZE, start % PAGE_SIZE, end % PAGE_SIZE);
             } else {
-                if start % PAGE_SIZE != 0 {
+                if !start.is_multiple_of(PAGE_SIZE) {
                     inner.zero_part(start / PAGE_SIZE, start % PAGE_SIZE, PAGE_SIZE);
                 }
-                if end % PAGE_SIZE != 0 {
+                if !end.is_multiple_of(PAGE_SIZE) {
                     inner.zero_part(end_whole, 0, end % PAGE_SIZE);
                 }
                 let mut tail = inner.pages.split_off(&first_whole);

@@ -40,7 +40,7 @@ impl CurrentTask {
             }
             let len = v.len.min(left);
             left -= len;
-            list.push((GuestAddr(v.base), len).into());
+            list.push((GuestAddr(v.base), len));
         }
         Ok(list)
     }
@@ -54,6 +54,6 @@ impl CurrentTask {
 /// One buffer, cut at [`MAX_RW_COUNT`].
 pub(crate) fn one_buffer(addr: GuestAddr, len: usize) -> mm::IovecList {
     let mut list = mm::IovecList::new();
-    list.push((addr, (len as u64).min(MAX_RW_COUNT)).into());
+    list.push((addr, (len as u64).min(MAX_RW_COUNT)));
     list
 }

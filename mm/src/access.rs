@@ -115,7 +115,7 @@ impl AddressSpace {
     /// must be writable. Returns how many bytes were copied.
     pub fn copy_out_force(&self, addr: GuestAddr, src: &[u8]) -> usize {
         self.walk(addr, src.len(), Mode::ForceWrite, |at, done, n| {
-            self.frames.write(at, &src[done..done + n])
+            self.frames.write(at, &src[done..done + n]);
         })
     }
     fn word<R>(&self, addr: GuestAddr, mode: Mode, mut f: impl FnMut(u64) -> R) -> Result<R, Errno> {

@@ -23,7 +23,6 @@ static ADDRESS_SPACE: LockClass = LockClass::nesting("address space", 500);
 /// them to the guest.
 pub struct AddressSpace {
     pub(crate) id: u64,
-    pub(crate) me: Weak<AddressSpace>,
     pub(crate) frames: Arc<FrameAllocator>,
     pub(crate) inner: RwLock<Inner>,
 }
@@ -95,12 +94,7 @@ impl AddressSpace {
                 peak_rss: 0,
                 marks: Marks::default(),
             };
-            AddressSpace {
-                id: new_id(),
-                me: me.clone(),
-                frames: store,
-                inner: RwLock::new(&ADDRESS_SPACE, inner),
-            }
+            AddressSpace { id: new_id(), frames: store, inner: RwLock::new(&ADDRESS_SPACE, inner) }
         })
     }
     /// A number that no other address space of this process has.
@@ -237,7 +231,7 @@ impl Inner {
             let (lo, hi) = (first.max(offset), first.saturating_add(v.len()).min(end));
             if file.id() == object && lo < hi {
                 let up = kcore::addr::PAGE_SIZE - 1;
-                hit.push((v.start + (lo - first) & !up, (v.start + (hi - first)).saturating_add(up) & !up));
+                hit.push(((v.start + (lo - first)) & !up, (v.start + (hi - first)).saturating_add(up) & !up));
             }
         }
         for (lo, hi) in hit {

@@ -211,7 +211,7 @@ impl FaultOutcome {
 
 /// Advice numbers of `madvise(2)`.
 #[allow(missing_docs)]
-pub mod madvise {
+pub(crate) mod madvise {
     pub const MADV_NORMAL: i32 = 0;
     pub const MADV_RANDOM: i32 = 1;
     pub const MADV_SEQUENTIAL: i32 = 2;
@@ -239,7 +239,7 @@ pub mod madvise {
 
 /// Flags of `mremap(2)`.
 #[allow(missing_docs)]
-pub mod mremap {
+pub(crate) mod mremap {
     pub const MREMAP_MAYMOVE: u32 = 1;
     pub const MREMAP_FIXED: u32 = 2;
     pub const MREMAP_DONTUNMAP: u32 = 4;
@@ -247,7 +247,7 @@ pub mod mremap {
 
 /// Flags of `msync(2)`.
 #[allow(missing_docs)]
-pub mod ms {
+pub(crate) mod ms {
     pub const MS_ASYNC: u32 = 1;
     pub const MS_INVALIDATE: u32 = 2;
     pub const MS_SYNC: u32 = 4;
@@ -255,7 +255,7 @@ pub mod ms {
 
 /// Flags of `mlockall(2)`.
 #[allow(missing_docs)]
-pub mod mcl {
+pub(crate) mod mcl {
     pub const MCL_CURRENT: u32 = 1;
     pub const MCL_FUTURE: u32 = 2;
     pub const MCL_ONFAULT: u32 = 4;

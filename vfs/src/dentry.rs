@@ -98,7 +98,11 @@ impl Dentry {
         self.child_locked(sb, name)
     }
     /// As [`Dentry::child`], with `names` held by the caller.
-    pub(crate) fn child_locked(self: &Arc<Dentry>, sb: &Superblock, name: &[u8]) -> Result<Arc<Dentry>, Errno> {
+    pub(crate) fn child_locked(
+        self: &Arc<Dentry>,
+        sb: &Superblock,
+        name: &[u8],
+    ) -> Result<Arc<Dentry>, Errno> {
         if let Some(d) = self.cached(name)
             && d.inode.revalidate(&*self.inode, name)
         {
@@ -110,7 +114,12 @@ impl Dentry {
         Ok(self.adopt(sb, name, self.inode.lookup(name)?))
     }
     /// Puts a child that the file system has into the cache; one that is there already for the same inode stays.
-    pub(crate) fn adopt(self: &Arc<Dentry>, sb: &Superblock, name: &[u8], inode: Arc<dyn Inode>) -> Arc<Dentry> {
+    pub(crate) fn adopt(
+        self: &Arc<Dentry>,
+        sb: &Superblock,
+        name: &[u8],
+        inode: Arc<dyn Inode>,
+    ) -> Arc<Dentry> {
         // Dropping a dentry locks its parent, so the old one must outlive the guard.
         let old;
         let new = {

@@ -60,7 +60,8 @@ impl FileOps for DirFile {
             *self.listing.lock() = None;
         }
         if pos == 1 {
-            let up = dentry.and_then(|d| d.parent()).and_then(|p| p.inode().attr().ok()).map_or(own, |a| a.ino);
+            let up =
+                dentry.and_then(|d| d.parent()).and_then(|p| p.inode().attr().ok()).map_or(own, |a| a.ino);
             if !sink.entry(up, 2, FileKind::Directory, b"..") {
                 return Ok(1);
             }
@@ -70,7 +71,8 @@ impl FileOps for DirFile {
         if listing.is_none() {
             *listing = Some(self.inode.list()?);
         }
-        let rest = listing.as_deref().unwrap_or(&[]).iter().skip(usize::try_from(pos - 2).unwrap_or(usize::MAX));
+        let rest =
+            listing.as_deref().unwrap_or(&[]).iter().skip(usize::try_from(pos - 2).unwrap_or(usize::MAX));
         for e in rest {
             if !sink.entry(e.ino, pos + 1, e.kind, &e.name) {
                 break;

@@ -119,7 +119,8 @@ impl FdTable {
     /// Frees what is marked, at `execve`, and returns the files.
     pub fn close_on_exec(&self) -> Vec<Arc<OpenFile>> {
         let mut t = self.0.lock();
-        let marked: Vec<_> = (0..t.files.len()).filter(|i| t.files[*i].as_ref().is_some_and(|e| e.cloexec)).collect();
+        let marked: Vec<_> =
+            (0..t.files.len()).filter(|i| t.files[*i].as_ref().is_some_and(|e| e.cloexec)).collect();
         marked.into_iter().filter_map(|i| t.take(i)).map(|e| e.file).collect()
     }
     /// Frees everything, at exit, and returns the files.

@@ -243,7 +243,12 @@ impl OpenFile {
     pub fn new(ops: Arc<dyn FileOps>, flags: u32, path: Option<Path>) -> Arc<OpenFile> {
         OpenFile::with_writer(ops, flags, path, false)
     }
-    pub(crate) fn with_writer(ops: Arc<dyn FileOps>, flags: u32, path: Option<Path>, writer: bool) -> Arc<OpenFile> {
+    pub(crate) fn with_writer(
+        ops: Arc<dyn FileOps>,
+        flags: u32,
+        path: Option<Path>,
+        writer: bool,
+    ) -> Arc<OpenFile> {
         let flags = flags & !(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
         Arc::new_cyclic(|this| OpenFile {
             ops,

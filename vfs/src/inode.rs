@@ -114,7 +114,9 @@ impl InodeCommon {
     /// Counts an open for writing. Errors: `ETXTBSY` while it is executed.
     pub fn get_write(&self) -> Result<(), Errno> {
         let add = |n: i32| (n >= 0).then(|| n + 1);
-        self.writers.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).map_or(Err(Errno::ETXTBSY), |_| Ok(()))
+        self.writers
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, add)
+            .map_or(Err(Errno::ETXTBSY), |_| Ok(()))
     }
     /// Ends what `get_write` began.
     pub fn put_write(&self) {
@@ -123,7 +125,9 @@ impl InodeCommon {
     /// Forbids opening for writing, for execution. Errors: `ETXTBSY` while it is open for writing.
     pub fn deny_write(&self) -> Result<(), Errno> {
         let sub = |n: i32| (n <= 0).then(|| n - 1);
-        self.writers.fetch_update(Ordering::AcqRel, Ordering::Acquire, sub).map_or(Err(Errno::ETXTBSY), |_| Ok(()))
+        self.writers
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, sub)
+            .map_or(Err(Errno::ETXTBSY), |_| Ok(()))
     }
     /// Ends what `deny_write` began.
     pub fn allow_write(&self) {
@@ -195,7 +199,13 @@ pub trait Inode: Send + Sync + Any {
     }
     /// Moves `name` to `new_name` in `new_dir` (same file system), with `RENAME_*` flags. Errors: `ENOENT`, `ENOTEMPTY`, `EISDIR`,
     /// `ENOTDIR`, `EEXIST`, `EXDEV`, `EINVAL` for flags not supported.
-    fn rename(&self, name: &[u8], new_dir: &Arc<dyn Inode>, new_name: &[u8], flags: u32) -> Result<(), Errno> {
+    fn rename(
+        &self,
+        name: &[u8],
+        new_dir: &Arc<dyn Inode>,
+        new_name: &[u8],
+        flags: u32,
+    ) -> Result<(), Errno> {
         Err(Errno::EPERM)
     }
     /// Makes a regular file without a name (`O_TMPFILE`). Errors: `ENOTSUP`.

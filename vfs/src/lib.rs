@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod anon;
 pub mod attr;
 pub mod consts;
 pub mod context;
@@ -21,7 +22,9 @@ pub mod perm;
 pub mod walk;
 
 pub use abi::Errno;
-pub use attr::{AttrChange, FileKind, InodeAttr, StatFs, TimeChange, Timestamp, dev_major, dev_minor, make_dev};
+pub use attr::{
+    AttrChange, FileKind, InodeAttr, StatFs, TimeChange, Timestamp, dev_major, dev_minor, make_dev,
+};
 pub use context::{FsContext, FsView, OpCtx, SpecialOpener, Vfs};
 pub use dentry::{Dentry, Superblock};
 pub use fdtable::FdTable;

@@ -176,7 +176,12 @@ impl Table {
         let mut i = 0;
         while i < out.len() {
             let parent = out[i].clone();
-            out.extend(self.all.iter().filter(|c| c.parent().is_some_and(|p| Arc::ptr_eq(&p.mount, &parent))).cloned());
+            out.extend(
+                self.all
+                    .iter()
+                    .filter(|c| c.parent().is_some_and(|p| Arc::ptr_eq(&p.mount, &parent)))
+                    .cloned(),
+            );
             i += 1;
         }
         out
@@ -223,7 +228,13 @@ impl MountNamespace {
         self.table.read().all.iter().any(|x| Arc::ptr_eq(x, m))
     }
     /// Mounts `fs` at `at` (the place that shows there). Errors: `ENOENT` if the place was removed, `ENOTDIR`, `EINVAL`.
-    pub fn mount(&self, fs: Arc<dyn FileSystem>, at: &Path, flags: u32, source: &str) -> Result<Arc<Mount>, Errno> {
+    pub fn mount(
+        &self,
+        fs: Arc<dyn FileSystem>,
+        at: &Path,
+        flags: u32,
+        source: &str,
+    ) -> Result<Arc<Mount>, Errno> {
         let m = Mount::detached(self.ids.next_mount(), fs, flags, source);
         self.attach(&m, at)?;
         Ok(m)
@@ -250,7 +261,11 @@ impl MountNamespace {
     }
     /// A detached copy of the mount at `from`, rooted there; with `recursive`, also of the mounts below it (parents first, each
     /// with where it lies in the copy). Errors: `EINVAL` for an unbindable mount.
-    pub fn clone_mount(&self, from: &Path, recursive: bool) -> Result<Vec<(Arc<Mount>, Option<Path>)>, Errno> {
+    pub fn clone_mount(
+        &self,
+        from: &Path,
+        recursive: bool,
+    ) -> Result<Vec<(Arc<Mount>, Option<Path>)>, Errno> {
         if from.mount.propagation() == MS_UNBINDABLE {
             return Err(Errno::EINVAL);
         }
@@ -263,7 +278,13 @@ impl MountNamespace {
         if recursive {
             let mut copies: HashMap<u64, Arc<Mount>> = HashMap::new();
             copies.insert(from.mount.id, out[0].0.clone());
-            for m in { let t = self.table.read(); t.subtree(&from.mount) }.into_iter().skip(1) {
+            for m in {
+                let t = self.table.read();
+                t.subtree(&from.mount)
+            }
+            .into_iter()
+            .skip(1)
+            {
                 let Some(at) = m.parent() else { continue };
                 let below = !Arc::ptr_eq(&at.mount, &from.mount) || from.dentry.is_ancestor_of(&at.dentry);
                 let Some(parent) = copies.get(&at.mount.id).filter(|_| below) else { continue };
@@ -355,7 +376,8 @@ impl MountNamespace {
         if Arc::ptr_eq(n, o) {
             return Err(Errno::EBUSY);
         }
-        if n.parent().is_none() || !Arc::ptr_eq(&put_old.mount, n) || !n.root.is_ancestor_of(&put_old.dentry) {
+        if n.parent().is_none() || !Arc::ptr_eq(&put_old.mount, n) || !n.root.is_ancestor_of(&put_old.dentry)
+        {
             return Err(Errno::EINVAL);
         }
         let mut t = self.table.write();
@@ -375,13 +397,17 @@ impl MountNamespace {
         let t = self.table.read();
         let mut map: HashMap<u64, Arc<Mount>> = HashMap::new();
         let mut new = Table::default();
-        let bottom = t.all.iter().find(|m| m.parent().is_none()).cloned().unwrap_or_else(|| self.root.clone());
+        let bottom =
+            t.all.iter().find(|m| m.parent().is_none()).cloned().unwrap_or_else(|| self.root.clone());
         let order = t.subtree(&bottom);
         for m in &order {
             let c = Mount::new(self.ids.next_mount(), m.sb.clone(), m.root.clone(), m.flags(), &m.source);
             c.set_propagation(m.propagation());
             map.insert(m.id, c.clone());
-            match m.parent().and_then(|p| map.get(&p.mount.id).cloned().map(|pm| Path { mount: pm, dentry: p.dentry })) {
+            match m
+                .parent()
+                .and_then(|p| map.get(&p.mount.id).cloned().map(|pm| Path { mount: pm, dentry: p.dentry }))
+            {
                 Some(at) => new.attach(&c, at),
                 None => new.all.push(c),
             }

@@ -2,8 +2,8 @@
 
 use alloc::sync::Arc;
 
-use crate::consts::IN_ISDIR;
 use crate::attr::FileKind;
+use crate::consts::IN_ISDIR;
 use crate::dentry::Dentry;
 use crate::inode::Inode;
 use crate::mount::Mount;

@@ -42,7 +42,10 @@ pub fn check_owner(attr: &InodeAttr, cred: &Credentials) -> Result<(), Errno> {
 
 /// Whether `cred` may remove `victim` from the directory `dir` as far as the sticky bit matters. Errors: `EPERM`.
 pub fn check_sticky(dir: &InodeAttr, victim: &InodeAttr, cred: &Credentials) -> Result<(), Errno> {
-    let free = dir.mode & S_ISVTX == 0 || cred.fsuid == victim.uid || cred.fsuid == dir.uid || cred.has_cap(Cap::Fowner);
+    let free = dir.mode & S_ISVTX == 0
+        || cred.fsuid == victim.uid
+        || cred.fsuid == dir.uid
+        || cred.has_cap(Cap::Fowner);
     if free { Ok(()) } else { Err(Errno::EPERM) }
 }
 

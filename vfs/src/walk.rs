@@ -131,7 +131,10 @@ impl<'a> Walk<'a> {
     /// Errors: `ELOOP`, `EXDEV`, and what `readlink` says.
     pub fn follow(&mut self, link: &Path) -> Result<(), Errno> {
         self.links += 1;
-        if self.links > MAX_LINKS || self.resolve & RESOLVE_NO_SYMLINKS != 0 || link.mount.flags() & MS_NOSYMFOLLOW != 0 {
+        if self.links > MAX_LINKS
+            || self.resolve & RESOLVE_NO_SYMLINKS != 0
+            || link.mount.flags() & MS_NOSYMFOLLOW != 0
+        {
             return Err(Errno::ELOOP);
         }
         if let Some(target) = link.inode().follow_magic(self.ctx.cred) {

@@ -2,7 +2,6 @@
 //! With `PICKET_TRACE` in the environment, system calls are printed as they end.
 
 #![expect(unreachable_pub, reason = "a module of test binaries")]
-#![expect(missing_docs, reason = "a module of test binaries")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -167,8 +167,10 @@ impl Inner {
             let (lo, hi) = self.resident.hole(page, lo, hi);
             match self.frames.alloc((hi - lo) / PAGE_SIZE) {
                 Ok(at) => {
-                    return self
-                        .install(vma, &[Run { start: lo, end: hi, at: at.0, kind: Kind::Own, mapped: None }]);
+                    return self.install(
+                        vma,
+                        &[Run { start: lo, end: hi, at: at.0, kind: Kind::Own, mapped: None }],
+                    );
                 }
                 Err(e) if size == PAGE_SIZE => return Err(e),
                 Err(_) => size = (size / 8).max(PAGE_SIZE),

@@ -79,7 +79,7 @@ impl Inner {
             if let Err(e) = self.apply(batch) {
                 // Pages that are still writable in hardware must not be shared: unmap everything, and if even that fails, the
                 // child must not exist (it is dropped by the caller's error path, and the pages are the parent's again by count).
-                self.forget(0, u64::MAX & !0xfff);
+                self.forget(0, !0xfff);
                 return Err(e);
             }
         }

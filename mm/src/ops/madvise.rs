@@ -91,7 +91,7 @@ impl Inner {
                 MADV_HUGEPAGE => self.flag(lo, hi, VmFlags::HUGEPAGE, VmFlags::NOHUGEPAGE)?,
                 MADV_NOHUGEPAGE => self.flag(lo, hi, VmFlags::NOHUGEPAGE, VmFlags::HUGEPAGE)?,
                 MADV_POPULATE_READ | MADV_POPULATE_WRITE => {
-                    self.populate_for(lo, hi, advice == MADV_POPULATE_WRITE)?
+                    self.populate_for(lo, hi, advice == MADV_POPULATE_WRITE)?;
                 }
                 _ => {}
             }

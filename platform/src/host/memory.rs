@@ -105,7 +105,7 @@ unsafe impl MemoryFile for HostMemory {
         }
         let start = libc::off_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
         let size = libc::off_t::try_from(len).map_err(|_| Errno::EINVAL)?;
-        if !offset.checked_add(len).is_some_and(|end| end <= self.len) {
+        if offset.checked_add(len).is_none_or(|end| end > self.len) {
             return Err(Errno::EINVAL);
         }
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;

@@ -44,6 +44,17 @@ impl Segment {
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
+    /// A segment of its own with a copy of the first [`SEGMENT`] bytes of `bytes`.
+    pub fn from_bytes(bytes: &[u8], packet: bool) -> Segment {
+        let mut page = [0; SEGMENT];
+        let end = bytes.len().min(SEGMENT);
+        page[..end].copy_from_slice(&bytes[..end]);
+        Segment { page: Arc::new(page), start: 0, end, packet, gift: true }
+    }
+    /// Drops the first `n` bytes.
+    pub fn advance(&mut self, n: usize) {
+        self.start += n.min(self.len());
+    }
     /// The first `n` bytes, on the same page.
     fn prefix(&self, n: usize) -> Segment {
         // Nothing is merged behind a part of a segment, as Linux clears PIPE_BUF_FLAG_CAN_MERGE.
@@ -200,6 +211,12 @@ impl Ring {
         self.segments.push_back(segment);
     }
 
+    /// Puts back what [`Ring::take`] took, or what is left of it.
+    pub fn unread(&mut self, segment: Segment) {
+        self.bytes += segment.len();
+        self.segments.push_front(segment);
+    }
+
     /// Takes the first segment, or the first `limit` bytes of it if it is longer.
     pub fn take(&mut self, limit: usize) -> Option<Segment> {
         let first = self.segments.front_mut()?;
@@ -275,7 +292,7 @@ mod tests {
         assert!(r.is_full());
         assert_eq!(get(&mut r, 3), b"abc");
         assert_eq!(get(&mut r, 3), b"d");
-        assert!(r.is_empty() && r.len() == 0);
+        assert!(r.is_empty() && r.is_empty());
     }
 
     #[test]
@@ -302,7 +319,7 @@ mod tests {
         put(&mut r, b"world", true);
         assert_eq!(get(&mut r, 2), b"he");
         assert_eq!(get(&mut r, 100), b"world");
-        assert!(r.is_empty() && r.len() == 0);
+        assert!(r.is_empty() && r.is_empty());
     }
 
     #[test]

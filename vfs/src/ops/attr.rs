@@ -33,7 +33,7 @@ pub fn chown(cred: &Credentials, path: &Path, uid: Option<Uid>, gid: Option<Gid>
     let attr = path.inode().attr()?;
     let privileged = cred.has_cap(Cap::Chown);
     let owner = cred.fsuid == attr.uid;
-    if uid.is_some_and(|u| !privileged && !(owner && u == attr.uid))
+    if uid.is_some_and(|u| !(privileged || owner && u == attr.uid))
         || gid.is_some_and(|g| !privileged && !(owner && (g == attr.gid || cred.in_group(g))))
     {
         return Err(Errno::EPERM);

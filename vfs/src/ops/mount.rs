@@ -18,7 +18,13 @@ fn privileged(ctx: &OpCtx<'_>) -> Result<(), Errno> {
 }
 
 /// Mounts a new file system at `at`. Errors: `EPERM`, `ENOENT`, `ENOTDIR`, `EBUSY`.
-pub fn mount(ctx: &OpCtx<'_>, fs: Arc<dyn FileSystem>, at: &Path, flags: u32, source: &str) -> Result<Arc<Mount>, Errno> {
+pub fn mount(
+    ctx: &OpCtx<'_>,
+    fs: Arc<dyn FileSystem>,
+    at: &Path,
+    flags: u32,
+    source: &str,
+) -> Result<Arc<Mount>, Errno> {
     privileged(ctx)?;
     ctx.view.ns.mount(fs, at, flags, source)
 }

@@ -125,7 +125,12 @@ fn tmpfile(ctx: &OpCtx<'_>, dir: &Path, flags: u32, mode: u32) -> IoResult<Arc<O
 }
 
 /// Opens an inode that no directory lists, such as a memfd's, under `name` on `mount`. Errors: the inode's.
-pub fn open_unlisted(mount: &Arc<Mount>, inode: Arc<dyn Inode>, name: &[u8], flags: u32) -> IoResult<Arc<OpenFile>> {
+pub fn open_unlisted(
+    mount: &Arc<Mount>,
+    inode: Arc<dyn Inode>,
+    name: &[u8],
+    flags: u32,
+) -> IoResult<Arc<OpenFile>> {
     let dentry = Dentry::unlisted(inode.clone(), mount.root(), name);
     let path = Path { mount: mount.clone(), dentry };
     let ops = inode.open(&path, flags)?;
@@ -145,7 +150,9 @@ pub fn open_path(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenF
     match kind {
         FileKind::Symlink => return Err(Errno::ELOOP.into()),
         FileKind::Directory if write || flags & (O_CREAT | O_TRUNC) != 0 => return Err(Errno::EISDIR.into()),
-        FileKind::Char | FileKind::Block if path.mount.flags() & MS_NODEV != 0 => return Err(Errno::EACCES.into()),
+        FileKind::Char | FileKind::Block if path.mount.flags() & MS_NODEV != 0 => {
+            return Err(Errno::EACCES.into());
+        }
         _ => {}
     }
     let mut mask = match flags & O_ACCMODE {

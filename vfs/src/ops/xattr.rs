@@ -56,7 +56,13 @@ pub fn get_xattr(cred: &Credentials, path: &Path, name: &[u8]) -> Result<Vec<u8>
 }
 
 /// [`setxattr(2)`](https://man7.org/linux/man-pages/man2/setxattr.2.html). Errors: as there.
-pub fn set_xattr(cred: &Credentials, path: &Path, name: &[u8], value: &[u8], flags: u32) -> Result<(), Errno> {
+pub fn set_xattr(
+    cred: &Credentials,
+    path: &Path,
+    name: &[u8],
+    value: &[u8],
+    flags: u32,
+) -> Result<(), Errno> {
     if flags & !(XATTR_CREATE | XATTR_REPLACE) != 0 {
         return Err(Errno::EINVAL);
     }

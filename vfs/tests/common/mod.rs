@@ -12,7 +12,7 @@ use vfs::fs::tmpfs::{TmpFs, TmpFsOptions};
 use vfs::{Errno, FsContext, MountIds, MountNamespace, Vfs};
 
 #[derive(Default)]
-pub struct VecStore(Mutex<(Vec<u8>, HashMap<u64, u32>)>);
+pub(crate) struct VecStore(Mutex<(Vec<u8>, HashMap<u64, u32>)>);
 
 impl FrameStore for VecStore {
     fn alloc(&self, pages: u64) -> Result<FileOffset, Errno> {
@@ -56,7 +56,7 @@ impl FrameStore for VecStore {
     }
 }
 
-pub struct Host;
+pub(crate) struct Host;
 impl Clock for Host {
     fn now(&self, _: ClockSource) -> Nanos {
         1_000_000_000
@@ -68,7 +68,7 @@ impl Entropy for Host {
     }
 }
 
-pub struct World {
+pub(crate) struct World {
     pub vfs: Vfs,
     pub fs: Arc<FsContext>,
     pub cred: Credentials,
@@ -77,10 +77,10 @@ pub struct World {
 }
 
 impl World {
-    pub fn tmpfs(&self) -> Arc<TmpFs> {
+    pub(crate) fn tmpfs(&self) -> Arc<TmpFs> {
         TmpFs::new(self.ids.next_dev(), Arc::new(Host), self.store.clone(), TmpFsOptions::default()).unwrap()
     }
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         let (store, ids) = (Arc::new(VecStore::default()), Arc::new(MountIds::default()));
         let fs = TmpFs::new(ids.next_dev(), Arc::new(Host), store.clone(), TmpFsOptions::default()).unwrap();
         let ns = MountNamespace::new(ids.clone(), fs, 0, "none");

@@ -33,8 +33,13 @@ impl DeviceRegistry {
     /// With null, zero, full, random and urandom. `next` opens FIFOs and block devices.
     pub fn new(entropy: Arc<dyn Entropy>, next: Option<Arc<dyn SpecialOpener>>) -> DeviceRegistry {
         let r = DeviceRegistry { devices: RwLock::new(&DEVICES, HashMap::new()), next };
-        for (minor, mem) in [(3, Mem::Null), (5, Mem::Zero), (7, Mem::Full), (8, Mem::Random(entropy.clone())), (9, Mem::Random(entropy))]
-        {
+        for (minor, mem) in [
+            (3, Mem::Null),
+            (5, Mem::Zero),
+            (7, Mem::Full),
+            (8, Mem::Random(entropy.clone())),
+            (9, Mem::Random(entropy)),
+        ] {
             let ops: Arc<dyn FileOps> = Arc::new(mem);
             r.register(1, minor, Arc::new(move |_, _, _| Ok(ops.clone())));
         }
@@ -123,8 +128,15 @@ impl FileOps for Mem {
 /// Makes the usual nodes and links in the directory `dev` (of a tmpfs). Errors: the directory's.
 pub fn populate(dev: &Arc<dyn Inode>) -> Result<(), Errno> {
     let new = |mode, rdev| NewInode { mode, uid: Uid::ROOT, gid: Gid::ROOT, rdev };
-    let nodes: [(&[u8], u32, u32); 7] =
-        [(b"null", 1, 3), (b"zero", 1, 5), (b"full", 1, 7), (b"random", 1, 8), (b"urandom", 1, 9), (b"tty", 5, 0), (b"ptmx", 5, 2)];
+    let nodes: [(&[u8], u32, u32); 7] = [
+        (b"null", 1, 3),
+        (b"zero", 1, 5),
+        (b"full", 1, 7),
+        (b"random", 1, 8),
+        (b"urandom", 1, 9),
+        (b"tty", 5, 0),
+        (b"ptmx", 5, 2),
+    ];
     for (name, major, minor) in nodes {
         dev.mknod(name, &new(S_IFCHR | 0o666, make_dev(major, minor)))?;
     }

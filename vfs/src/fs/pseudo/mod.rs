@@ -237,7 +237,13 @@ impl Inode for PseudoInode {
         let PseudoNode::Dir(d) = &self.node else { return Err(Errno::ENOTDIR) };
         let node = d.lookup(name)?;
         let ino = child_ino(self.ino, name);
-        Ok(Arc::new(PseudoInode { node, dev: self.dev, ino, born: self.born, common: InodeCommon::default() }))
+        Ok(Arc::new(PseudoInode {
+            node,
+            dev: self.dev,
+            ino,
+            born: self.born,
+            common: InodeCommon::default(),
+        }))
     }
     fn list(&self) -> Result<Vec<DirEntry>, Errno> {
         let PseudoNode::Dir(d) = &self.node else { return Err(Errno::ENOTDIR) };
@@ -312,7 +318,13 @@ pub struct PseudoFs {
 
 impl PseudoFs {
     /// With this root, shown as type `name`, with `statfs` number `magic`.
-    pub fn new(name: &'static str, magic: u64, dev: u64, clock: &dyn Clock, root: Arc<dyn PseudoDir>) -> Arc<PseudoFs> {
+    pub fn new(
+        name: &'static str,
+        magic: u64,
+        dev: u64,
+        clock: &dyn Clock,
+        root: Arc<dyn PseudoDir>,
+    ) -> Arc<PseudoFs> {
         let born = Timestamp::from_nanos(clock.realtime());
         let node = PseudoNode::Dir(root);
         let root = Arc::new(PseudoInode { node, dev, ino: 1, born, common: InodeCommon::default() });
@@ -331,7 +343,13 @@ impl FileSystem for PseudoFs {
         self.dev
     }
     fn statfs(&self) -> Result<StatFs, Errno> {
-        Ok(StatFs { magic: self.magic, bsize: 4096, namelen: NAME_MAX as u64, fsid: self.dev, ..StatFs::default() })
+        Ok(StatFs {
+            magic: self.magic,
+            bsize: 4096,
+            namelen: NAME_MAX as u64,
+            fsid: self.dev,
+            ..StatFs::default()
+        })
     }
     fn options(&self) -> String {
         String::new()

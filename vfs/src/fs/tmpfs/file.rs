@@ -105,9 +105,9 @@ impl TmpInode {
             let pos = at + done;
             let within = (pos % PAGE_SIZE) as usize;
             let n = (len - done).min(PAGE_SIZE - within as u64) as usize;
-            let step = self.page_at(c, pos / PAGE_SIZE).and_then(|f| {
-                src.read_frames(&**c.pages.store(), f.byte(within, n), n)
-            });
+            let step = self
+                .page_at(c, pos / PAGE_SIZE)
+                .and_then(|f| src.read_frames(&**c.pages.store(), f.byte(within, n), n));
             match step {
                 Ok(k) => {
                     done += k as u64;

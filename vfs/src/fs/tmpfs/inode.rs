@@ -54,7 +54,12 @@ pub struct TmpInode {
 }
 
 impl TmpInode {
-    pub(super) fn new(shared: &Arc<Shared>, new: &NewInode, target: &[u8], nlink: u32) -> Result<Arc<TmpInode>, Errno> {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        new: &NewInode,
+        target: &[u8],
+        nlink: u32,
+    ) -> Result<Arc<TmpInode>, Errno> {
         let add = |n: u64| (n < shared.max_inodes).then(|| n + 1);
         shared.inodes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).map_err(|_| Errno::ENOSPC)?;
         let kind = FileKind::from_mode(new.mode);
@@ -279,7 +284,13 @@ impl Inode for TmpInode {
         Ok(())
     }
     /// The VFS holds both directories' names, so the steps below cannot be interleaved with others on the same names.
-    fn rename(&self, name: &[u8], new_dir: &Arc<dyn Inode>, new_name: &[u8], flags: u32) -> Result<(), Errno> {
+    fn rename(
+        &self,
+        name: &[u8],
+        new_dir: &Arc<dyn Inode>,
+        new_name: &[u8],
+        flags: u32,
+    ) -> Result<(), Errno> {
         let to = self.same_fs(new_dir)?;
         let old = self.get(name)?;
         let new = to.get(new_name).ok();
@@ -311,8 +322,11 @@ impl Inode for TmpInode {
             return Err(Errno::ENOENT);
         }
         let white = NewInode { mode: S_IFCHR, uid: kcore::id::Uid::ROOT, gid: kcore::id::Gid::ROOT, rdev: 0 };
-        let whiteout =
-            if flags & RENAME_WHITEOUT != 0 { Some(TmpInode::new(&self.shared, &white, b"", 1)?) } else { None };
+        let whiteout = if flags & RENAME_WHITEOUT != 0 {
+            Some(TmpInode::new(&self.shared, &white, b"", 1)?)
+        } else {
+            None
+        };
         let names = if whiteout.is_some() { 0 } else { -1 };
         to.put(new_name, Some(old.clone()))?;
         self.put(name, whiteout)?;

@@ -59,7 +59,9 @@ impl Shared {
     }
     fn charge(&self, n: u64) -> Result<(), Errno> {
         let add = |p: u64| p.checked_add(n).filter(|p| *p <= self.max_pages);
-        self.pages.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).map_or(Err(Errno::ENOSPC), |_| Ok(()))
+        self.pages
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
+            .map_or(Err(Errno::ENOSPC), |_| Ok(()))
     }
     fn uncharge(&self, n: u64) {
         self.pages.fetch_sub(n, Ordering::Relaxed);
@@ -92,7 +94,8 @@ impl TmpFs {
             inodes: AtomicU64::new(0),
             next_ino: AtomicU64::new(1),
         });
-        let new = NewInode { mode: S_IFDIR | options.mode & 0o7777, uid: options.uid, gid: options.gid, rdev: 0 };
+        let new =
+            NewInode { mode: S_IFDIR | options.mode & 0o7777, uid: options.uid, gid: options.gid, rdev: 0 };
         let root = TmpInode::new(&shared, &new, b"", 2)?;
         Ok(Arc::new(TmpFs { shared, root, name: "tmpfs", options }))
     }
