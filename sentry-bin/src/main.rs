@@ -1,2 +1,21 @@
-//! Picket's sandbox.
-fn main() {}
+//! Picket's sandbox: runs unmodified Linux programs on a userspace kernel.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod compat;
+mod host;
+mod sandbox;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(status) => status,
+        Err(e) => {
+            eprintln!("sentry-bin: {e:#}");
+            // As `env(1)` and shells have it: the sandbox itself failed, not the command.
+            ExitCode::from(125)
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{compat, sandbox};
+
+/// Runs unmodified Linux programs on a userspace kernel.
+#[derive(Parser)]
+#[command(name = "sentry-bin", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a command on the host's tree, read-only but for /tmp, /var/tmp and /run, which are empty and in memory.
+    Do {
+        #[command(flatten)]
+        options: Options,
+        /// The command and its arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+    /// Run a command with a directory as its root.
+    Run {
+        #[command(flatten)]
+        options: Options,
+        /// The root directory.
+        rootfs: PathBuf,
+        /// The command and its arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+    /// Print the system calls and how much of each works.
+    Compat {
+        /// As a Markdown page.
+        #[arg(long)]
+        markdown: bool,
+    },
+}
+
+/// What runs guest code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlatformName {
+    /// Traced stub processes; works wherever ptrace(2) does.
+    Ptrace,
+}
+
+/// What `do` and `run` share.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// What runs guest code.
+    #[arg(long, value_enum, default_value = "ptrace")]
+    pub(crate) platform: PlatformName,
+    /// Print each system call to standard error.
+    #[arg(long)]
+    pub(crate) strace: bool,
+    /// Set a variable of the environment; without `=` take it from here.
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<OsString>,
+    /// Working directory of the command.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workdir: Option<PathBuf>,
+    /// Host name in the sandbox.
+    #[arg(long, default_value = "picket")]
+    pub(crate) hostname: String,
+}
+
+/// Parses the command line and does what it says. Returns the status of the command that was run.
+pub(crate) fn run() -> Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Do { options, command } => sandbox::run(&options, None, &command),
+        Command::Run { options, rootfs, command } => sandbox::run(&options, Some(&rootfs), &command),
+        Command::Compat { markdown } => {
+            compat::print(markdown);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

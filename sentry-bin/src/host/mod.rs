@@ -1,0 +1,16 @@
+//! What the host gives to the kernel: directories, standard streams, sleep.
+
+mod idle;
+mod node;
+mod stdio;
+
+pub(crate) use idle::FutexIdle;
+pub(crate) use node::HostDir;
+pub(crate) use stdio::StdioFiles;
+
+use abi::Errno;
+
+/// The kernel's error for a host error.
+fn errno(e: rustix::io::Errno) -> Errno {
+    Errno::from_raw(e.raw_os_error()).unwrap_or(Errno::EIO)
+}
