@@ -15,7 +15,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// Reads the start of a file, up to [`LINE_MAX`] bytes. `None` if it is no script, or one whose interpreter's name is cut off.
+    /// Reads the start of a file, up to 256 bytes. `None` for no script, or one whose interpreter's name is cut off.
     pub fn parse(head: &[u8]) -> Option<Script> {
         let rest = head.strip_prefix(b"#!")?;
         let (line, whole) = match rest.iter().position(|b| *b == b'\n') {
