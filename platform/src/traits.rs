@@ -19,7 +19,7 @@ pub struct PlatformCaps {
     pub min_address: GuestAddr,
     /// First address past the ones that a guest mapping may use.
     pub max_address: GuestAddr,
-    /// Whether [`Trap::Fault`] tells reads, writes and instruction fetches apart; if not, `access` is [`Access::Unknown`].
+    /// Whether [`Trap::Fault`] tells reads, writes and instruction fetches apart; if not, `access` is [`Access::UNKNOWN`].
     pub precise_faults: bool,
     /// Size in bytes of the `XSAVE` area in [`FpuState`].
     pub xsave_size: usize,
