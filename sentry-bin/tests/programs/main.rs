@@ -1,0 +1,16 @@
+//! Whole programs, unmodified: what they print and how they end must be the same in the sandbox as on the host.
+//!
+//! Each case is a shell script that runs in a fresh directory natively and in `sentry-bin do`. With `PICKET_TEST_ROOTFS` naming a
+//! Debian tree, and as root, the cases marked so also run in `sentry-bin run` on that tree, read-write, against `chroot`.
+
+mod build;
+mod databases;
+mod debugging;
+mod editors;
+mod files;
+mod harness;
+mod python;
+mod scripting;
+mod shell;
+mod system;
+mod versioning;
