@@ -1,6 +1,7 @@
 //! What path operations start from: root, working directory, umask, mount namespace, credentials.
 
 use alloc::sync::Arc;
+use core::any::Any;
 
 use kcore::cred::Credentials;
 use kcore::host::Clock;
@@ -100,6 +101,22 @@ impl FsContext {
     }
 }
 
+/// Who asks a file system for something.
+#[derive(Clone, Copy)]
+pub struct Caller<'a> {
+    /// Credentials for checks.
+    pub cred: &'a Credentials,
+    /// The task, for file systems whose answer depends on it (`/proc/self`). What it is, the composition knows.
+    pub task: Option<&'a (dyn Any + Send + Sync)>,
+}
+
+impl<'a> Caller<'a> {
+    /// The task, if it is a `T`.
+    pub fn task_as<T: Any>(&self) -> Option<&'a T> {
+        self.task?.downcast_ref()
+    }
+}
+
 /// Who does a path operation and from where.
 #[derive(Clone)]
 pub struct OpCtx<'a> {
@@ -109,6 +126,8 @@ pub struct OpCtx<'a> {
     pub view: &'a FsView,
     /// Credentials for checks.
     pub cred: &'a Credentials,
+    /// The task behind it; see [`Caller::task`].
+    pub task: Option<&'a (dyn Any + Send + Sync)>,
     /// Where relative paths start instead of the working directory (`dirfd`).
     pub at: Option<Path>,
 }
@@ -116,7 +135,15 @@ pub struct OpCtx<'a> {
 impl<'a> OpCtx<'a> {
     /// From the working directory.
     pub fn new(vfs: &'a Vfs, view: &'a FsView, cred: &'a Credentials) -> OpCtx<'a> {
-        OpCtx { vfs, view, cred, at: None }
+        OpCtx { vfs, view, cred, task: None, at: None }
+    }
+    /// The same, on behalf of `task`.
+    pub fn by(self, task: &'a (dyn Any + Send + Sync)) -> OpCtx<'a> {
+        OpCtx { task: Some(task), ..self }
+    }
+    /// Who asks.
+    pub fn caller(&self) -> Caller<'a> {
+        Caller { cred: self.cred, task: self.task }
     }
     /// The same, but relative paths start at `path`.
     pub fn at(&self, path: Path) -> OpCtx<'a> {
@@ -127,6 +154,6 @@ impl<'a> OpCtx<'a> {
         self.at.as_ref().unwrap_or(&self.view.cwd)
     }
     pub(crate) fn may(&self, path: &Path, mask: u32) -> Result<(), Errno> {
-        path.inode().permission(self.cred, mask)
+        path.inode().permission_for(&self.caller(), mask)
     }
 }

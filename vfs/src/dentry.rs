@@ -13,8 +13,9 @@ use crate::Errno;
 use crate::inode::{FileSystem, Inode};
 
 static DENTRY: LockClass = LockClass::new("dentry", 320);
-static DIRECTORY: LockClass = LockClass::nesting("directory names", 318);
-static RENAME: LockClass = LockClass::new("rename", 315);
+// Held while a file system looks names up, and procfs looks at tasks then.
+static DIRECTORY: LockClass = LockClass::nesting("directory names", 96);
+static RENAME: LockClass = LockClass::new("rename", 94);
 static RECENT: LockClass = LockClass::new("recent dentries", 322);
 
 /// One name of a file, and the names below it that are in use.

@@ -11,7 +11,8 @@ use crate::attr::FileKind;
 use crate::file::{DirSink, FileOps, OpenFile, Whence};
 use crate::inode::{DirEntry, Inode};
 
-static LISTING: LockClass = LockClass::new("directory listing", 317);
+// Held while a file system lists names.
+static LISTING: LockClass = LockClass::new("directory listing", 92);
 
 /// An open directory: lists what was there when the listing began at position 0.
 pub struct DirFile {

@@ -19,7 +19,8 @@ use crate::consts::*;
 use crate::inode::Inode;
 use crate::path::Path;
 
-static OFFSET: LockClass = LockClass::new("file offset", 302);
+// Held while the file works, and a file of procfs may look at tasks.
+static OFFSET: LockClass = LockClass::new("file offset", 90);
 static OWNER: LockClass = LockClass::new("file owner", 304);
 
 /// Takes the names that a directory lists.

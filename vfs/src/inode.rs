@@ -13,6 +13,7 @@ use kcore::sync::{LockClass, Mutex};
 
 use crate::Errno;
 use crate::attr::{AttrChange, FileKind, InodeAttr, StatFs};
+use crate::context::Caller;
 use crate::file::{FileOps, OpenFile};
 use crate::path::Path;
 
@@ -156,6 +157,10 @@ pub trait Inode: Send + Sync + Any {
     fn permission(&self, cred: &Credentials, mask: u32) -> Result<(), Errno> {
         crate::perm::check(&self.attr()?, cred, mask)
     }
+    /// As [`Inode::permission`], where it matters which task asks. Default: it does not.
+    fn permission_for(&self, caller: &Caller<'_>, mask: u32) -> Result<(), Errno> {
+        self.permission(caller.cred, mask)
+    }
 
     /// The child `name`. Errors: `ENOENT`, `ENOTDIR`.
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
@@ -217,8 +222,12 @@ pub trait Inode: Send + Sync + Any {
     fn readlink(&self) -> Result<Vec<u8>, Errno> {
         Err(Errno::EINVAL)
     }
-    /// Where a magic link leads. `None` for all other files. Errors: `ENOENT`, `EACCES` (it leads nowhere now, or not for `cred`).
-    fn follow_magic(&self, cred: &Credentials) -> Option<Result<MagicLink, Errno>> {
+    /// As [`Inode::readlink`], where it matters which task asks. Default: it does not.
+    fn readlink_for(&self, caller: &Caller<'_>) -> Result<Vec<u8>, Errno> {
+        self.readlink()
+    }
+    /// Where a magic link leads. `None` for all other files. Errors: `ENOENT`, `EACCES` (it leads nowhere now, or not for the caller).
+    fn follow_magic(&self, caller: &Caller<'_>) -> Option<Result<MagicLink, Errno>> {
         None
     }
     /// Opens it; `path` is how it was reached, `flags` the `O_*` bits. Directories get a generic listing over [`Inode::list`].
@@ -226,6 +235,10 @@ pub trait Inode: Send + Sync + Any {
     ///
     /// Errors: `ENXIO`, `EIO`, `EROFS`.
     fn open(self: Arc<Self>, path: &Path, flags: u32) -> IoResult<Arc<dyn FileOps>>;
+    /// As [`Inode::open`], where it matters which task asks. Default: it does not.
+    fn open_for(self: Arc<Self>, path: &Path, flags: u32, caller: &Caller<'_>) -> IoResult<Arc<dyn FileOps>> {
+        self.open(path, flags)
+    }
 
     /// An extended attribute's value. Errors: `ENODATA`, `ENOTSUP`.
     fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {

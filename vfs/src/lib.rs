@@ -25,7 +25,7 @@ pub use abi::Errno;
 pub use attr::{
     AttrChange, FileKind, InodeAttr, StatFs, TimeChange, Timestamp, dev_major, dev_minor, make_dev,
 };
-pub use context::{FsContext, FsView, OpCtx, SpecialOpener, Vfs};
+pub use context::{Caller, FsContext, FsView, OpCtx, SpecialOpener, Vfs};
 pub use dentry::{Dentry, Superblock};
 pub use fdtable::FdTable;
 pub use file::{DirSink, FileOps, IoctlContext, OpenFile, TtyCaller, Whence};

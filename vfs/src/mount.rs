@@ -14,7 +14,7 @@ use crate::dentry::{Dentry, Superblock};
 use crate::inode::FileSystem;
 use crate::path::Path;
 
-// Above "directory names" (318): whether a name is a mount point is asked while it is being removed.
+// Above "directory names" (96): whether a name is a mount point is asked while it is being removed.
 static TABLE: LockClass = LockClass::new("mount table", 319);
 static LINK: LockClass = LockClass::new("mount link", 321);
 

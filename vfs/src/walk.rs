@@ -137,7 +137,7 @@ impl<'a> Walk<'a> {
         {
             return Err(Errno::ELOOP);
         }
-        if let Some(target) = link.inode().follow_magic(self.ctx.cred) {
+        if let Some(target) = link.inode().follow_magic(&self.ctx.caller()) {
             if self.resolve & RESOLVE_NO_MAGICLINKS != 0 {
                 return Err(Errno::ELOOP);
             }
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
                 },
             };
         }
-        let target = link.inode().readlink()?;
+        let target = link.inode().readlink_for(&self.ctx.caller())?;
         if target.is_empty() {
             return Err(Errno::ENOENT);
         }

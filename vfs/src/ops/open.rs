@@ -189,7 +189,7 @@ fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
         if flags & O_TRUNC != 0 && kind == FileKind::Regular {
             inode.set_attr(&AttrChange { size: Some(0), ..AttrChange::default() })?;
         }
-        inode.clone().open(path, flags)
+        inode.clone().open_for(path, flags, &ctx.caller())
     })();
     match opened {
         Ok(ops) => {

@@ -37,7 +37,7 @@ pub fn readlink(ctx: &OpCtx<'_>, path: &[u8]) -> Result<Vec<u8>, Errno> {
         _ => lookup(ctx, path, false)?,
     };
     match p.inode().kind() {
-        FileKind::Symlink => p.inode().readlink(),
+        FileKind::Symlink => p.inode().readlink_for(&ctx.caller()),
         _ if path.is_empty() => Err(Errno::ENOENT),
         _ => Err(Errno::EINVAL),
     }
