@@ -1,0 +1,57 @@
+//! `struct stat` of arm64.
+
+layout! {
+    /// What `stat(2)` fills.
+    pub struct Stat = general::stat if "aarch64" {
+        /// File system.
+        st_dev: u64,
+        /// Inode number.
+        st_ino: u64,
+        /// Type and permissions.
+        st_mode: u32,
+        /// Number of hard links.
+        st_nlink: u32,
+        /// Owner.
+        st_uid: u32,
+        /// Group.
+        st_gid: u32,
+        /// Device, if this is one.
+        st_rdev: u64,
+        @pad __pad1: u64,
+        /// Size in bytes.
+        st_size: i64,
+        /// Preferred size of transfers.
+        st_blksize: i32,
+        @pad __pad2: i32,
+        /// Blocks of 512 bytes.
+        st_blocks: i64,
+        /// Last access, seconds.
+        st_atime: i64,
+        /// Last access, nanoseconds.
+        st_atime_nsec: i64,
+        /// Last change of the contents, seconds.
+        st_mtime: i64,
+        /// Last change of the contents, nanoseconds.
+        st_mtime_nsec: i64,
+        /// Last change of the inode, seconds.
+        st_ctime: i64,
+        /// Last change of the inode, nanoseconds.
+        st_ctime_nsec: i64,
+        @pad __unused: [u32; 2],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::mem::offset_of;
+
+    use super::Stat;
+
+    #[test]
+    fn as_on_the_machine() {
+        assert_eq!(size_of::<Stat>(), 128);
+        assert_eq!(offset_of!(Stat, st_mode), 16);
+        assert_eq!(offset_of!(Stat, st_size), 48);
+        assert_eq!(offset_of!(Stat, st_atime), 72);
+    }
+}
