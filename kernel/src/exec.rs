@@ -11,6 +11,7 @@ use vfs::ops::{OpenHow, open};
 use vfs::{FdTable, FsContext, OpCtx, OpenFile};
 
 use crate::current::CurrentTask;
+use crate::image::Executable;
 use crate::kernel::Kernel;
 use crate::loader::{self, ElfFile, Script, StackInfo};
 use crate::space::{Memory, new_memory};
@@ -48,7 +49,7 @@ pub(crate) struct Program {
 ///
 /// Errors: as [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html), and `EAGAIN` without a process number.
 pub fn exec(kernel: &Arc<Kernel>, req: ExecRequest) -> Result<CurrentTask, Errno> {
-    let program = load(kernel, &req.fs, &req.cred, &req.path, req.args, &req.env)?;
+    let program = load(kernel, None, &req.fs, &req.cred, &req.path, req.args, &req.env)?;
     let thread = kernel.host().platform.new_thread(&program.memory.space)?;
     let processes = kernel.processes();
     let spec = InitSpec {
@@ -57,15 +58,16 @@ pub fn exec(kernel: &Arc<Kernel>, req: ExecRequest) -> Result<CurrentTask, Errno
         rlimits: Rlimits::default(),
         comm: [0; 16],
     };
-    let parts = Parts { memory: program.memory, files: req.files, fs: req.fs };
+    let parts = Parts { memory: program.memory, files: req.files, fs: req.fs, uts: kernel.uts().clone() };
     let core = processes.spawn_init(spec, Resources::new(parts.clone()))?;
     core.set_comm(&program.name);
     Ok(CurrentTask::new(kernel, Task::new(core, parts), thread, program.regs))
 }
 
-/// Loads `path` into a new memory. Nothing of the caller changes, whatever happens.
+/// Loads `path`, for `caller` if there is one, into a new memory. Nothing of the caller changes, whatever happens.
 pub(crate) fn load(
     kernel: &Kernel,
+    caller: Option<&task::Task>,
     fs: &FsContext,
     cred: &Credentials,
     path: &[u8],
@@ -73,7 +75,10 @@ pub(crate) fn load(
     env: &[Vec<u8>],
 ) -> Result<Program, Errno> {
     let view = fs.view();
-    let ctx = OpCtx::new(kernel.vfs(), &view, cred);
+    let mut ctx = OpCtx::new(kernel.vfs(), &view, cred);
+    if let Some(task) = caller {
+        ctx = ctx.by(task);
+    }
     let mut file_path = path.to_vec();
     let mut file = open_program(&ctx, &file_path)?;
     for depth in 0.. {
@@ -90,7 +95,8 @@ pub(crate) fn load(
         file = open_program(&ctx, &file_path)?;
     }
     let elf = ElfFile::parse(&*file)?;
-    let memory = new_memory(kernel)?;
+    let exe = Executable::new(file.path().cloned().ok_or(Errno::EACCES)?)?;
+    let memory = new_memory(kernel, exe)?;
     let entropy = &kernel.host().entropy;
     let loaded = loader::load(&memory.mm, &file, &elf, entropy.next_u64(), |name| open_program(&ctx, name))?;
     let mut random = [0; 16];
@@ -105,7 +111,8 @@ pub(crate) fn load(
         secure: false,
         min_signal_stack: kernel.host().platform.caps().xsave_size as u64 + 1024,
     };
-    let sp = loader::build_stack(&memory.mm, &info)?;
+    let (sp, auxv) = loader::build_stack(&memory.mm, &info)?;
+    memory.image.set_auxv(auxv);
     let regs =
         UserRegs { rip: loaded.start.0, rsp: sp.0, eflags: 0x202, cs: 0x33, ss: 0x2b, ..UserRegs::default() };
     let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path).to_vec();

@@ -1,6 +1,5 @@
 //! A kernel: everything that one sandbox shares.
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +16,7 @@ use vfs::Vfs;
 use crate::current::CurrentTask;
 use crate::run::run_task;
 use crate::sched::{Executor, Idle};
+use crate::uts::UtsNamespace;
 
 static INIT: LockClass = LockClass::new("init's status", 920);
 
@@ -48,7 +48,7 @@ pub struct Kernel {
     vfs: Vfs,
     timers: Arc<TimerQueue>,
     executor: Executor,
-    hostname: String,
+    uts: Arc<UtsNamespace>,
     user_ns: Arc<UserNamespace>,
     processes: Arc<ProcessTable>,
     futexes: FutexTable,
@@ -68,7 +68,7 @@ impl Kernel {
             vfs,
             timers,
             executor,
-            hostname: hostname.into(),
+            uts: UtsNamespace::new(user_ns.clone(), hostname.as_bytes()),
             user_ns,
             processes,
             futexes: FutexTable::new(),
@@ -92,9 +92,9 @@ impl Kernel {
     pub fn executor(&self) -> &Executor {
         &self.executor
     }
-    /// The initial host name.
-    pub fn hostname(&self) -> &str {
-        &self.hostname
+    /// The initial UTS namespace.
+    pub fn uts(&self) -> &Arc<UtsNamespace> {
+        &self.uts
     }
     /// The initial user namespace.
     pub fn user_ns(&self) -> &Arc<UserNamespace> {

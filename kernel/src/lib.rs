@@ -6,6 +6,7 @@ extern crate alloc;
 
 mod current;
 mod exec;
+mod image;
 mod kernel;
 pub mod loader;
 mod run;
@@ -15,9 +16,11 @@ mod space;
 pub mod syscall;
 mod task;
 mod usermem;
+mod uts;
 
 pub use self::task::{Resources, Task};
 pub use ::task::ExitStatus;
 pub use current::{CurrentTask, WaitEnd};
 pub use exec::{ExecRequest, exec};
 pub use kernel::{Host, Kernel, TraceSink};
+pub use uts::UtsNamespace;

@@ -7,6 +7,7 @@ use mm::{AddressSpace, Layout, MapOp, Prot, SpaceBackend};
 use platform::{Access, GuestSpace};
 use smallvec::SmallVec;
 
+use crate::image::{Executable, Image};
 use crate::kernel::Kernel;
 use kcore::addr::GuestAddr;
 
@@ -41,14 +42,15 @@ impl SpaceBackend for Backend {
 pub(crate) struct Memory {
     pub(crate) mm: Arc<AddressSpace>,
     pub(crate) space: Arc<dyn GuestSpace>,
+    pub(crate) image: Arc<Image>,
 }
 
 /// Bytes below the top of the address space where the stack ends at most, and below which mappings are placed at most: both
 /// are moved down further by a random number of pages.
 const STACK_GAP: u64 = 1 << 30;
 
-/// An empty memory. Errors: `ENOMEM`, `EAGAIN` when the host refuses another stub.
-pub(crate) fn new_memory(kernel: &Kernel) -> Result<Memory, Errno> {
+/// An empty memory for the program in `exe`. Errors: `ENOMEM`, `EAGAIN` when the host refuses another stub.
+pub(crate) fn new_memory(kernel: &Kernel, exe: Arc<Executable>) -> Result<Memory, Errno> {
     let host = kernel.host();
     let caps = host.platform.caps();
     let space = host.platform.new_space()?;
@@ -59,12 +61,12 @@ pub(crate) fn new_memory(kernel: &Kernel) -> Result<Memory, Errno> {
     let layout = Layout { min: caps.min_address, max: caps.max_address, mmap_base, stack_top };
     let backend = Arc::new(Backend(space.clone()));
     let mm = AddressSpace::new(host.frames.clone(), backend, layout, caps.precise_faults);
-    Ok(Memory { mm, space })
+    Ok(Memory { mm, space, image: Image::new(exe) })
 }
 
 /// A child's copy of a memory. Errors: `ENOMEM`, `EAGAIN` when the host refuses another stub.
 pub(crate) fn fork_memory(kernel: &Kernel, parent: &Memory) -> Result<Memory, Errno> {
     let space = kernel.host().platform.new_space()?;
     let mm = parent.mm.fork(Arc::new(Backend(space.clone())))?;
-    Ok(Memory { mm, space })
+    Ok(Memory { mm, space, image: parent.image.fork() })
 }

@@ -9,7 +9,9 @@ use kcore::sync::{LockClass, Mutex};
 use mm::AddressSpace;
 use vfs::{FdTable, FsContext};
 
+use crate::image::Image;
 use crate::space::Memory;
+use crate::uts::UtsNamespace;
 
 static SHARED: LockClass = LockClass::new("task resources", 270);
 
@@ -19,6 +21,7 @@ pub(crate) struct Parts {
     pub(crate) memory: Memory,
     pub(crate) files: Arc<FdTable>,
     pub(crate) fs: Arc<FsContext>,
+    pub(crate) uts: Arc<UtsNamespace>,
 }
 
 /// What others find in a [`task::Task`]: its parts, until it is dead.
@@ -35,6 +38,15 @@ impl Resources {
     /// Its address space; `None` once it is dead.
     pub fn mm(&self) -> Option<Arc<AddressSpace>> {
         self.0.lock().as_ref().map(|p| p.memory.mm.clone())
+    }
+    /// The program in its address space; `None` once it is dead.
+    #[expect(dead_code, reason = "procfs reads it")]
+    pub(crate) fn image(&self) -> Option<Arc<Image>> {
+        self.0.lock().as_ref().map(|p| p.memory.image.clone())
+    }
+    /// Its UTS namespace; `None` once it is dead.
+    pub fn uts(&self) -> Option<Arc<UtsNamespace>> {
+        self.0.lock().as_ref().map(|p| p.uts.clone())
     }
     /// Its descriptors; `None` once it is dead.
     pub fn files(&self) -> Option<Arc<FdTable>> {
@@ -77,6 +89,10 @@ impl Task {
         if let Some(r) = self.core.resources::<Resources>() {
             r.replace(Some(self.parts.clone()));
         }
+    }
+    /// Its UTS namespace.
+    pub fn uts(&self) -> &Arc<UtsNamespace> {
+        &self.parts.uts
     }
     /// Its descriptors.
     pub fn files(&self) -> &Arc<FdTable> {

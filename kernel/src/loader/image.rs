@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Errno;
-use kcore::addr::{GuestAddr, PAGE_SIZE};
+use kcore::addr::{GuestAddr, GuestRange, PAGE_SIZE};
 use kcore::io::{IoError, SliceSink};
 use kcore::user::UserMemory;
 use mm::{AddressSpace, FileMapping, MmapRequest, Prot};
@@ -75,6 +75,9 @@ pub(crate) fn load(
         base.wrapping_sub(elf.span().0)
     };
     map_segments(mm, file, elf, bias)?;
+    if let Some(code) = code_range(elf, bias) {
+        mm.set_code_range(code);
+    }
     let end = bias.wrapping_add(elf.span().1);
     mm.set_brk_start(GuestAddr(end + (random >> 32 & 0x1fff) * PAGE_SIZE));
     let entry = GuestAddr(bias.wrapping_add(elf.entry));
@@ -94,6 +97,14 @@ pub(crate) fn load(
         loaded.start = GuestAddr(bias.wrapping_add(elf.entry));
     }
     Ok(loaded)
+}
+
+/// From the first byte of the executable segments to the end of the last one (`start_code`, `end_code`).
+fn code_range(elf: &ElfFile, bias: u64) -> Option<GuestRange> {
+    let code = elf.segments.iter().filter(|s| s.exec);
+    let start = code.clone().map(|s| bias.wrapping_add(s.vaddr)).min()?;
+    let end = code.map(|s| bias.wrapping_add(s.vaddr).wrapping_add(s.file_size)).max()?;
+    GuestRange::new(GuestAddr(start), GuestAddr(end))
 }
 
 /// A load bias for a position-independent interpreter: where the kernel would place a mapping of its size.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use abi::Errno;
-use kcore::addr::GuestAddr;
+use kcore::addr::{GuestAddr, GuestRange};
 use kcore::cred::Credentials;
 use kcore::user::UserMemory;
 use mm::{AddressSpace, MmapRequest, Prot};
@@ -80,10 +80,10 @@ impl Pusher<'_> {
     }
 }
 
-/// Maps the stack and fills it; returns the first stack pointer.
+/// Maps the stack and fills it; returns the first stack pointer and the auxiliary vector.
 ///
 /// Errors: `E2BIG` if the strings are too many or too long, `ENOMEM`.
-pub(crate) fn build(mm: &AddressSpace, info: &StackInfo<'_>) -> Result<GuestAddr, Errno> {
+pub(crate) fn build(mm: &AddressSpace, info: &StackInfo<'_>) -> Result<(GuestAddr, Vec<u64>), Errno> {
     let strings = info.args.iter().chain(info.env).map(|s| s.len() as u64 + 9).sum::<u64>();
     if strings > MAX_TOTAL {
         return Err(Errno::E2BIG);
@@ -104,18 +104,30 @@ pub(crate) fn build(mm: &AddressSpace, info: &StackInfo<'_>) -> Result<GuestAddr
     let mut p = Pusher { mm, at: top };
     p.push(&[0; 8])?;
     let path = p.push_string(info.path)?;
+    let env_end = p.at;
     let env = p.push_strings(info.env)?;
+    let arg_end = p.at;
     let args = p.push_strings(info.args)?;
+    // What `/proc/PID/cmdline` and `environ` show.
+    mm.set_arg_range(range(p.at, arg_end)?);
+    mm.set_env_range(range(arg_end, env_end)?);
     let platform = p.push_string(b"x86_64")?;
     let random = p.push(&info.random)?.0;
-    let words = words(info, &args, &env, [path, platform, random]);
+    let auxv = auxv(info, [path, platform, random]);
+    let words = words(&args, &env, &auxv);
     p.at = GuestAddr((p.at.0 - words.len() as u64 * 8) & !15);
     p.at = p.at.checked_add(words.len() as u64 * 8).ok_or(Errno::E2BIG)?;
     let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
-    p.push(&bytes)
+    let sp = p.push(&bytes)?;
+    mm.set_stack_start(sp);
+    Ok((sp, auxv))
 }
 
-fn words(info: &StackInfo<'_>, args: &[u64], env: &[u64], [path, platform, random]: [u64; 3]) -> Vec<u64> {
+fn range(start: GuestAddr, end: GuestAddr) -> Result<GuestRange, Errno> {
+    GuestRange::new(start, end).ok_or(Errno::E2BIG)
+}
+
+fn auxv(info: &StackInfo<'_>, [path, platform, random]: [u64; 3]) -> Vec<u64> {
     let (l, c) = (info.loaded, info.cred);
     let aux = [
         (AT_MINSIGSTKSZ, info.min_signal_stack),
@@ -138,12 +150,16 @@ fn words(info: &StackInfo<'_>, args: &[u64], env: &[u64], [path, platform, rando
         (AT_PLATFORM, platform),
         (0, 0),
     ];
+    aux.iter().flat_map(|(k, v)| [*k, *v]).collect()
+}
+
+fn words(args: &[u64], env: &[u64], auxv: &[u64]) -> Vec<u64> {
     let mut words = alloc::vec![args.len() as u64];
     words.extend(args);
     words.push(0);
     words.extend(env);
     words.push(0);
-    words.extend(aux.iter().flat_map(|(k, v)| [*k, *v]));
+    words.extend(auxv);
     words
 }
 

@@ -81,6 +81,7 @@ fn make(
         },
         files: if flags.contains(FILES) { own.files.clone() } else { own.files.fork() },
         fs: if flags.contains(FS) { own.fs.clone() } else { own.fs.fork() },
+        uts: own.uts.clone(),
     };
     let mut thread = kernel.host().platform.new_thread(&parts.memory.space)?;
     thread.fpu().0 = cx.thread.get_mut().fpu().0.clone();

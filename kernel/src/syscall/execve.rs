@@ -56,7 +56,7 @@ pub(super) async fn execve(
         args.push(Vec::new());
     }
     let kernel = cx.kernel.clone();
-    let program = load(&kernel, cx.task.fs(), &cx.task.cred(), &path, args, &env)?;
+    let program = load(&kernel, Some(&cx.task.core), cx.task.fs(), &cx.task.cred(), &path, args, &env)?;
     let processes = kernel.processes().clone();
     processes.begin_exec(&cx.task.core)?;
     loop {

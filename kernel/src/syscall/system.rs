@@ -4,25 +4,58 @@ use alloc::vec;
 
 use abi::Errno;
 use kcore::addr::GuestAddr;
-use kcore::user::UserMemory;
+use kcore::cred::Cap;
+use kcore::user::{UserMemory, UserPtr};
 
 use super::SysResult;
 use crate::current::CurrentTask;
+use crate::uts::{self, UtsName};
 
+/// What `uname(2)` calls the system.
+pub(crate) const SYSNAME: &str = "Linux";
 /// The release that `uname(2)` reports: the newest long-term Linux whose behaviour is followed.
-const RELEASE: &str = "6.12.0-picket";
+pub(crate) const RELEASE: &str = "6.12.0-picket";
+/// The version that `uname(2)` reports.
+pub(crate) const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC";
+
+#[cfg(target_arch = "x86_64")]
+const MACHINE: &str = "x86_64";
+#[cfg(target_arch = "aarch64")]
+const MACHINE: &str = "aarch64";
 
 /// `uname(2)`.
 pub(super) fn uname(cx: &mut CurrentTask, buf: GuestAddr) -> SysResult {
     const FIELD: usize = 65;
-    let fields = ["Linux", cx.kernel().hostname(), RELEASE, "#1 SMP PREEMPT_DYNAMIC", "x86_64", "(none)"];
+    let (host, domain) = (cx.task.uts().get(UtsName::Host), cx.task.uts().get(UtsName::Domain));
+    let fields =
+        [SYSNAME.as_bytes(), &host, RELEASE.as_bytes(), VERSION.as_bytes(), MACHINE.as_bytes(), &domain];
     let mut raw = [0u8; FIELD * 6];
     for (slot, text) in raw.chunks_exact_mut(FIELD).zip(fields) {
         let n = text.len().min(FIELD - 1);
-        slot[..n].copy_from_slice(&text.as_bytes()[..n]);
+        slot[..n].copy_from_slice(&text[..n]);
     }
     cx.put(buf, &raw)?;
     Ok(0)
+}
+
+/// `sethostname(2)`. Errors: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` for a length that is none, `EFAULT`.
+pub(super) fn sethostname(cx: &mut CurrentTask, name: UserPtr<u8>, len: i32) -> SysResult {
+    set_name(cx, UtsName::Host, name, len)
+}
+
+/// `setdomainname(2)`. Errors: as [`sethostname`].
+pub(super) fn setdomainname(cx: &mut CurrentTask, name: UserPtr<u8>, len: i32) -> SysResult {
+    set_name(cx, UtsName::Domain, name, len)
+}
+
+fn set_name(cx: &mut CurrentTask, which: UtsName, name: UserPtr<u8>, len: i32) -> SysResult {
+    let (uts, cred) = (cx.task.uts(), cx.task.cred());
+    if !cred.has_cap_in(Cap::SysAdmin, uts.user_ns()) {
+        return Err(Errno::EPERM);
+    }
+    let len = usize::try_from(len).ok().filter(|n| *n <= uts::NAME_MAX).ok_or(Errno::EINVAL)?;
+    let name = name.read_vec(&**cx.task.mm(), len)?;
+    uts.set(which, &name, &cred).map(|()| 0)
 }
 
 /// `getrandom(2)`. Never blocks: the host's pool is ready.

@@ -152,6 +152,8 @@ syscalls! {
     130 rt_sigsuspend(mask: GuestAddr, size: usize) => async signal::rt_sigsuspend, Full;
     131 sigaltstack(new: GuestAddr, old: GuestAddr) => sync signal::sigaltstack, Full;
     158 arch_prctl(code: i32, addr: u64) => sync process::arch_prctl, Partial("FS and GS bases only");
+    170 sethostname(name: UserPtr<u8>, len: i32) => sync system::sethostname, Full;
+    171 setdomainname(name: UserPtr<u8>, len: i32) => sync system::setdomainname, Full;
     186 gettid() => sync process::gettid, Full;
     200 tkill(tid: Pid, sig: i32) => sync signal::tkill, Full;
     201 time(out: GuestAddr) => sync time::time, Full;
