@@ -9,6 +9,7 @@ pub mod frame;
 pub mod host;
 pub mod id;
 pub mod io;
+pub mod job;
 pub mod mappable;
 pub mod pages;
 pub mod sync;

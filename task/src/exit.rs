@@ -2,8 +2,8 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::Any;
 
+use kcore::job::ControllingTty;
 use kcore::wait::Events;
 
 use crate::group::{GroupId, ThreadGroup};
@@ -50,8 +50,8 @@ impl ExitStatus {
 pub struct ExitEffects {
     /// The thread was the last: the status of the process.
     pub group_dead: Option<ExitStatus>,
-    /// The process led a session with this controlling terminal, which must hang up.
-    pub hangup: Option<Arc<dyn Any + Send + Sync>>,
+    /// The process led a session with this controlling terminal, which its foreground processes must be told to leave.
+    pub tty: Option<ControllingTty>,
 }
 
 impl ProcessTable {
@@ -123,7 +123,7 @@ impl ProcessTable {
         g.dead = Some(status);
         let (session, init_of, pgrp) = (g.session.clone(), g.init_of, g.pgrp.clone());
         if session.id == group.pid().id {
-            fx.hangup = tree.ttys.remove(&session.id);
+            fx.tty = self.leader_leaves_tty(tree, gid);
         }
         self.hup_if_orphaned(tree, &pgrp, Some(gid));
         if let Some(ns) = init_of {

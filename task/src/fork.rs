@@ -180,6 +180,8 @@ impl ProcessTable {
             children: BTreeSet::new(),
             pgrp: pid.clone(),
             session: pid,
+            tty: None,
+            old_foreground: None,
             did_exec: false,
             exit_signal: Some(Signal::CHLD),
             dead: None,
@@ -232,7 +234,7 @@ impl ProcessTable {
         } else {
             (Some(parent.id()), spec.exit_signal)
         };
-        let (pgrp, session) = (pnode.pgrp.clone(), pnode.session.clone());
+        let (pgrp, session, tty) = (pnode.pgrp.clone(), pnode.session.clone(), pnode.tty.clone());
         if thread && pnode.group.signals.lock().exit.is_some() {
             return Err(Errno::ESRCH);
         }
@@ -305,6 +307,8 @@ impl ProcessTable {
                 children: BTreeSet::new(),
                 pgrp,
                 session,
+                tty,
+                old_foreground: None,
                 did_exec: false,
                 exit_signal,
                 dead: None,

@@ -1,7 +1,6 @@
 //! Job control: process groups, sessions, and news of stops, `credentials(7)`.
 
 use alloc::sync::Arc;
-use core::any::Any;
 
 use abi::Errno;
 use kcore::id::Pid;
@@ -96,6 +95,10 @@ impl ProcessTable {
         let g = tree.group_of_mut(task).ok_or(Errno::ESRCH)?;
         g.pgrp = pid.clone();
         g.session = pid.clone();
+        // A new session starts without a terminal.
+        let tty = g.tty.take();
+        drop(tree);
+        drop(tty);
         Ok(pid.number())
     }
     /// [`setpgid(2)`](https://man7.org/linux/man-pages/man2/setpgid.2.html).
@@ -160,22 +163,5 @@ impl ProcessTable {
     /// Whether a process leads its session.
     pub fn is_session_leader(&self, group: &ThreadGroup) -> bool {
         self.session(group).is_some_and(|s| s.id == group.pid().id)
-    }
-    /// The controlling terminal of a process's session.
-    pub fn controlling_tty(&self, group: &ThreadGroup) -> Option<Arc<dyn Any + Send + Sync>> {
-        let tree = self.tree.lock();
-        tree.ttys.get(&tree.groups.get(&group.id())?.session.id).cloned()
-    }
-    /// Gives a session its controlling terminal, or takes it (`None`). Returns the old one.
-    pub fn set_controlling_tty(
-        &self,
-        session: &PidNode,
-        tty: Option<Arc<dyn Any + Send + Sync>>,
-    ) -> Option<Arc<dyn Any + Send + Sync>> {
-        let mut tree = self.tree.lock();
-        match tty {
-            Some(t) => tree.ttys.insert(session.id, t),
-            None => tree.ttys.remove(&session.id),
-        }
     }
 }

@@ -21,6 +21,7 @@ pub mod signal;
 mod table;
 pub mod task;
 pub mod timers;
+mod tty;
 pub mod wait;
 
 pub use exit::{ExitEffects, ExitStatus};

@@ -76,6 +76,10 @@ pub struct PidNode {
 }
 
 impl PidNode {
+    /// A number that names it for the life of its kernel, unlike the numbers in namespaces.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
     /// The namespace that the task lives in.
     pub fn ns(&self) -> &Arc<PidNamespace> {
         &self.numbers[0].0

@@ -3,12 +3,12 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::any::Any;
 use core::sync::atomic::AtomicUsize;
 
 use abi::Errno;
 use kcore::cred::UserNamespace;
 use kcore::id::{Pid, Uid};
+use kcore::job::ControllingTty;
 use kcore::sync::{LockClass, Mutex};
 
 use crate::exit::ExitStatus;
@@ -35,8 +35,6 @@ pub(crate) struct Tree {
     pub(crate) tasks: BTreeMap<TaskId, TaskNode>,
     pub(crate) by_pid: BTreeMap<u64, TaskId>,
     pub(crate) ns: BTreeMap<u64, NsNumbers>,
-    /// Controlling terminals, by session.
-    pub(crate) ttys: BTreeMap<u64, Arc<dyn Any + Send + Sync>>,
 }
 
 pub(crate) struct GroupNode {
@@ -49,6 +47,9 @@ pub(crate) struct GroupNode {
     pub(crate) children: BTreeSet<GroupId>,
     pub(crate) pgrp: Arc<PidNode>,
     pub(crate) session: Arc<PidNode>,
+    pub(crate) tty: Option<ControllingTty>,
+    /// Of a session's leader: who was in the foreground of the terminal when it hung up.
+    pub(crate) old_foreground: Option<Arc<PidNode>>,
     pub(crate) did_exec: bool,
     pub(crate) exit_signal: Option<Signal>,
     pub(crate) dead: Option<ExitStatus>,

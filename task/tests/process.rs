@@ -56,3 +56,34 @@ fn kill_ends_and_orphans_go_to_init() {
     assert_eq!(t.ppid(&g), init.tid());
     assert_eq!(t.wait(&init, &any(WaitOptions::EXITED)).unwrap().unwrap().wstatus, 9);
 }
+
+#[test]
+fn a_session_loses_its_terminal_with_its_leader() {
+    let (t, init) = start();
+    let leader = child(&t, &init);
+    t.setsid(&leader).unwrap();
+    let tty: Arc<dyn std::any::Any + Send + Sync> = Arc::new(7);
+    t.set_controlling_tty(leader.group(), Some(tty));
+    let job = child(&t, &leader);
+    assert!(t.controlling_tty(job.group()).is_some(), "children inherit it");
+    assert!(t.controlling_tty(init.group()).is_none());
+    let fx = t.exit_thread(&leader, ExitStatus::Exited(0));
+    assert!(fx.tty.is_some_and(|t| t.downcast_ref() == Some(&7)));
+    assert!(t.controlling_tty(job.group()).is_none());
+}
+
+#[test]
+fn a_hang_up_reaches_the_leader_now_and_the_foreground_at_its_end() {
+    let (t, init) = start();
+    let leader = child(&t, &init);
+    t.setsid(&leader).unwrap();
+    t.set_controlling_tty(leader.group(), Some(Arc::new(())));
+    let job = child(&t, &leader);
+    t.setpgid(&job, job.tid(), job.tid()).unwrap();
+    let session = t.session(leader.group()).unwrap();
+    t.hang_up_session(&session, t.pgrp(job.group()));
+    assert_eq!(t.dequeue(&leader).unwrap().info.signal, Signal::HUP);
+    assert_eq!(t.dequeue(&job), None);
+    t.exit_thread(&leader, ExitStatus::Exited(0));
+    assert_eq!(t.dequeue(&job).unwrap().info.signal, Signal::HUP);
+}

@@ -6,6 +6,7 @@ use core::any::Any;
 use kcore::cred::Credentials;
 use kcore::host::Clock;
 use kcore::io::IoResult;
+use kcore::job::JobCaller;
 use kcore::sync::{LockClass, Mutex};
 
 use crate::Errno;
@@ -28,7 +29,7 @@ pub trait SpecialOpener: Send + Sync {
         attr: &InodeAttr,
         path: &Path,
         flags: u32,
-        cred: &Credentials,
+        ctx: &OpCtx<'_>,
     ) -> IoResult<Arc<dyn FileOps>>;
 }
 
@@ -130,16 +131,22 @@ pub struct OpCtx<'a> {
     pub task: Option<&'a (dyn Any + Send + Sync)>,
     /// Where relative paths start instead of the working directory (`dirfd`).
     pub at: Option<Path>,
+    /// The task behind the operation, if there is one: opening a terminal can make it the task's.
+    pub job: Option<&'a dyn JobCaller>,
 }
 
 impl<'a> OpCtx<'a> {
     /// From the working directory.
     pub fn new(vfs: &'a Vfs, view: &'a FsView, cred: &'a Credentials) -> OpCtx<'a> {
-        OpCtx { vfs, view, cred, task: None, at: None }
+        OpCtx { vfs, view, cred, task: None, at: None, job: None }
     }
     /// The same, on behalf of `task`.
     pub fn by(self, task: &'a (dyn Any + Send + Sync)) -> OpCtx<'a> {
         OpCtx { task: Some(task), ..self }
+    }
+    /// The same; opening a terminal can make it `job`'s.
+    pub fn for_job(self, job: &'a dyn JobCaller) -> OpCtx<'a> {
+        OpCtx { job: Some(job), ..self }
     }
     /// Who asks.
     pub fn caller(&self) -> Caller<'a> {

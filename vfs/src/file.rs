@@ -6,8 +6,8 @@ use core::any::Any;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use kcore::cred::Credentials;
-use kcore::id::Pid;
 use kcore::io::{IoError, IoResult, IoSink, IoSource};
+use kcore::job::JobCaller;
 use kcore::mappable::Mappable;
 use kcore::sync::{LockClass, Mutex};
 use kcore::user::UserMemory;
@@ -29,30 +29,6 @@ pub trait DirSink {
     fn entry(&mut self, ino: u64, next: u64, kind: FileKind, name: &[u8]) -> bool;
 }
 
-/// What a terminal asks of the task that uses it.
-pub trait TtyCaller {
-    /// Its process.
-    fn pid(&self) -> Pid;
-    /// Its process group.
-    fn pgrp(&self) -> Pid;
-    /// Its session.
-    fn session(&self) -> Pid;
-    /// Whether it leads its session.
-    fn is_session_leader(&self) -> bool;
-    /// Its controlling terminal.
-    fn controlling_tty(&self) -> Option<Arc<dyn Any + Send + Sync>>;
-    /// Gives its session a controlling terminal or takes it away. Errors: `EPERM`.
-    fn set_controlling_tty(&self, tty: Option<Arc<dyn Any + Send + Sync>>) -> Result<(), Errno>;
-    /// Whether `pgrp` is a process group of its session.
-    fn pgrp_in_session(&self, pgrp: Pid) -> bool;
-    /// Whether its process group is orphaned.
-    fn pgrp_is_orphaned(&self) -> bool;
-    /// Whether it ignores or blocks signal `sig`.
-    fn ignores_or_blocks(&self, sig: i32) -> bool;
-    /// Sends a signal to a process group.
-    fn signal_pgrp(&self, pgrp: Pid, sig: i32);
-}
-
 /// Who calls `ioctl(2)`, and with what memory.
 pub struct IoctlContext<'a> {
     /// The caller's credentials.
@@ -60,7 +36,7 @@ pub struct IoctlContext<'a> {
     /// The caller's memory.
     pub mem: &'a dyn UserMemory,
     /// The caller as terminals see it.
-    pub tty: &'a dyn TtyCaller,
+    pub job: &'a dyn JobCaller,
 }
 
 /// The `whence` of `lseek(2)`.

@@ -28,7 +28,7 @@ pub use attr::{
 pub use context::{Caller, FsContext, FsView, OpCtx, SpecialOpener, Vfs};
 pub use dentry::{Dentry, Superblock};
 pub use fdtable::FdTable;
-pub use file::{DirSink, FileOps, IoctlContext, OpenFile, TtyCaller, Whence};
+pub use file::{DirSink, FileOps, IoctlContext, OpenFile, Whence};
 pub use inode::{DirEntry, FileSystem, Inode, InodeCommon, InodeWatcher, MagicLink, NewInode};
 pub use mount::{Mount, MountIds, MountNamespace};
 pub use path::Path;

@@ -38,7 +38,7 @@ impl Caller {
     }
     /// Path operations that start at `dir`. Errors: `EBADF`, `ENOTDIR`; only if `path` is relative.
     fn at<'a>(&'a self, cx: &'a CurrentTask, dir: Fd, path: &[u8]) -> Result<OpCtx<'a>, Errno> {
-        let ctx = OpCtx::new(cx.kernel().vfs(), &self.view, &self.cred).by(&**cx.task.core());
+        let ctx = OpCtx::new(cx.kernel().vfs(), &self.view, &self.cred).by(&**cx.task.core()).for_job(cx);
         if path.first() == Some(&b'/') {
             return Ok(ctx);
         }

@@ -177,7 +177,7 @@ fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
     let inode = path.inode();
     let kind = inode.kind();
     if !matches!(kind, FileKind::Regular | FileKind::Directory) {
-        let ops = ctx.vfs.special.open(inode, &inode.attr()?, path, flags, ctx.cred)?;
+        let ops = ctx.vfs.special.open(inode, &inode.attr()?, path, flags, ctx)?;
         path.notify(IN_OPEN);
         return Ok(OpenFile::new(ops, flags, Some(path.clone())));
     }

@@ -4,7 +4,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use hashbrown::HashMap;
-use kcore::cred::Credentials;
 use kcore::host::Entropy;
 use kcore::id::{Gid, Uid};
 use kcore::io::{IoResult, IoSink, IoSource};
@@ -13,15 +12,15 @@ use kcore::sync::{LockClass, RwLock};
 use crate::Errno;
 use crate::attr::{FileKind, InodeAttr, dev_major, dev_minor, make_dev};
 use crate::consts::*;
-use crate::context::SpecialOpener;
+use crate::context::{OpCtx, SpecialOpener};
 use crate::file::{FileOps, OpenFile, Whence};
 use crate::inode::{Inode, NewInode};
 use crate::path::Path;
 
 static DEVICES: LockClass = LockClass::new("device registry", 324);
 
-/// Opens one character device; `Err(ENXIO)` and the like as it sees fit.
-pub type DeviceOpener = Arc<dyn Fn(&Path, u32, &Credentials) -> IoResult<Arc<dyn FileOps>> + Send + Sync>;
+/// Opens one character device at a place, with `O_*` flags; `Err(ENXIO)` and the like as it sees fit.
+pub type DeviceOpener = Arc<dyn Fn(&Path, u32, &OpCtx<'_>) -> IoResult<Arc<dyn FileOps>> + Send + Sync>;
 
 /// Which character device has which number; what is no character device goes to `next`.
 pub struct DeviceRegistry {
@@ -58,14 +57,14 @@ impl SpecialOpener for DeviceRegistry {
         attr: &InodeAttr,
         path: &Path,
         flags: u32,
-        cred: &Credentials,
+        ctx: &OpCtx<'_>,
     ) -> IoResult<Arc<dyn FileOps>> {
         if attr.kind() == FileKind::Char {
             let opener = self.devices.read().get(&(dev_major(attr.rdev), dev_minor(attr.rdev))).cloned();
-            return opener.map_or(Err(Errno::ENXIO.into()), |o| o(path, flags, cred));
+            return opener.map_or(Err(Errno::ENXIO.into()), |o| o(path, flags, ctx));
         }
         match &self.next {
-            Some(n) => n.open(inode, attr, path, flags, cred),
+            Some(n) => n.open(inode, attr, path, flags, ctx),
             None => Err(Errno::ENXIO.into()),
         }
     }
