@@ -2,5 +2,6 @@
 
 pub mod devfs;
 pub mod host;
+pub mod overlay;
 pub mod pseudo;
 pub mod tmpfs;
