@@ -13,12 +13,12 @@ use kcore::wait::WaitSet;
 use platform::{GuestThread, UserRegs};
 
 use crate::kernel::Kernel;
-use crate::signal::Interrupted;
+use crate::restart::Restarts;
 use crate::task::Task;
 use task::ExitStatus;
 
 static SLEEPER: LockClass = LockClass::new("sleeper", 860);
-static INTERRUPTED: LockClass = LockClass::new("interrupted call", 3);
+static RESTARTS: LockClass = LockClass::new("interrupted calls", 3);
 static THREAD: LockClass = LockClass::new("guest thread", 2);
 
 /// Why a wait ended without what was waited for. There is no conversion of `Interrupted` to an errno: each system call chooses
@@ -41,8 +41,8 @@ pub struct CurrentTask {
     pub(crate) thread: Mutex<Box<dyn GuestThread>>,
     pub(crate) regs: UserRegs,
     pub(crate) exiting: Option<ExitStatus>,
-    /// The system call that a signal interrupted, while signals are taken.
-    pub(crate) interrupted: Mutex<Option<Interrupted>>,
+    /// The system calls that signals interrupted.
+    pub(crate) restarts: Mutex<Restarts>,
 }
 
 struct Sleeper(Mutex<Option<core::task::Waker>>);
@@ -69,7 +69,7 @@ impl CurrentTask {
             thread: Mutex::new(&THREAD, thread),
             regs,
             exiting: None,
-            interrupted: Mutex::new(&INTERRUPTED, None),
+            restarts: Mutex::new(&RESTARTS, Restarts::default()),
         }
     }
     /// The kernel.
@@ -100,7 +100,7 @@ impl CurrentTask {
                 Err(IoError::Errno(e)) => return Poll::Ready(Err(WaitEnd::Failed(e))),
                 Err(IoError::Again) => {}
             }
-            if self.task.core.signal_pending() || self.task.core.interrupted() {
+            if self.task.core.signal_pending() {
                 return Poll::Ready(Err(WaitEnd::Interrupted));
             }
             if let Some(at) = deadline {

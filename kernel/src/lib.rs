@@ -10,6 +10,7 @@ mod image;
 mod job;
 mod kernel;
 pub mod loader;
+mod restart;
 mod run;
 pub mod sched;
 mod signal;

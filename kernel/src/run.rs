@@ -68,6 +68,7 @@ fn fault(cx: &mut CurrentTask, at: kcore::addr::GuestAddr, access: Access) {
 
 /// Ends the thread: first what it shares, so that a parent that is told finds it gone.
 fn end(mut cx: CurrentTask, status: ExitStatus) {
+    syscall::leave_futexes(&cx);
     syscall::clear_child_tid(&mut cx);
     let CurrentTask { kernel, task, thread, .. } = cx;
     let core = task.release();

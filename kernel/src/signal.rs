@@ -10,36 +10,11 @@ use task::signal::{Action, SaFlags, SigAction, SigInfo, Signal};
 
 use crate::current::CurrentTask;
 
-/// How an interrupted system call goes on. There is no conversion from a wait's end to an errno: a handler names its rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Restart {
-    /// `ERESTARTSYS`: again, unless a handler without `SA_RESTART` ran.
-    Sys,
-    /// `ERESTARTNOHAND`: again, unless a handler ran.
-    NoHandler,
-}
-
-/// A system call that was interrupted, until the signals are taken.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Interrupted {
-    rule: Restart,
-    nr: u64,
-}
-
-/// Length of the `syscall` instruction.
-const SYSCALL_LEN: u64 = 2;
-
 impl CurrentTask {
-    /// Ends a system call that a signal interrupted: `EINTR`, unless `rule` lets it run again once the signals are taken.
-    pub(crate) fn interrupted(&self, rule: Restart) -> Errno {
-        *self.interrupted.lock() = Some(Interrupted { rule, nr: self.regs.orig_rax });
-        Errno::EINTR
-    }
-
     /// Takes all signals that are due. Returns when the task may run guest code, or has begun to exit.
     pub(crate) async fn take_signals(&mut self) {
         let table = self.kernel.processes().clone();
-        let mut interrupted = self.interrupted.get_mut().take();
+        let mut interrupted = self.take_interrupted();
         if !self.task.core.signal_pending() && !self.task.core.take_interrupt() {
             self.restart(interrupted);
             return;
@@ -56,7 +31,8 @@ impl CurrentTask {
                 }
                 Action::Stop | Action::Traced => self.stand_still().await,
                 Action::Handler(action) => {
-                    self.finish_call(interrupted.take(), &action);
+                    let asks = action.flags.contains(SaFlags::RESTART);
+                    self.restart_after_handler(interrupted.take(), asks);
                     self.enter_handler(&delivery.info, &action);
                 }
             }
@@ -72,24 +48,6 @@ impl CurrentTask {
             let still = || if core.is_stopped() { Err(kcore::io::IoError::Again) } else { Ok(()) };
             let _ = self.wait(&WaitSet::new(), None, still).await;
             core.take_interrupt();
-        }
-    }
-
-    /// Runs an interrupted call again, if no handler stands in between.
-    fn restart(&mut self, interrupted: Option<Interrupted>) {
-        if let Some(i) = interrupted {
-            self.regs.rip = self.regs.rip.wrapping_sub(SYSCALL_LEN);
-            self.regs.rax = i.nr;
-        }
-    }
-
-    /// Decides what an interrupted call returns to when a handler runs first.
-    fn finish_call(&mut self, interrupted: Option<Interrupted>, action: &SigAction) {
-        if let Some(i) = interrupted
-            && i.rule == Restart::Sys
-            && action.flags.contains(SaFlags::RESTART)
-        {
-            self.restart(Some(i));
         }
     }
 

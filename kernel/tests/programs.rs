@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{compile, run};
+use common::{compile, run, same_as_here};
 use kernel::ExitStatus;
 use task::signal::Signal;
 
@@ -46,4 +46,9 @@ fn processes_signals_and_threads() {
     let outcome = run(&compile("processes", &["-static", "-pthread"]), &[]);
     assert_eq!(outcome.output, "executed with an argument\nall is well\n", "{}", outcome.trace);
     assert_eq!(outcome.status, ExitStatus::Exited(0));
+}
+
+#[test]
+fn futexes() {
+    same_as_here(&compile("futexes", &["-static", "-pthread"]), &[]);
 }

@@ -104,6 +104,7 @@ pub struct Task {
     interrupt: AtomicBool,
     signal_pending: AtomicBool,
     no_new_privs: AtomicBool,
+    left_futexes: AtomicBool,
     /// CPU time.
     pub times: CpuTimes,
     /// Voluntary context switches.
@@ -137,6 +138,7 @@ impl Task {
             interrupt: AtomicBool::new(false),
             signal_pending: AtomicBool::new(false),
             no_new_privs: AtomicBool::new(false),
+            left_futexes: AtomicBool::new(false),
             times: CpuTimes::default(),
             switches: AtomicU64::new(0),
             vfork_done: WaitQueue::new(),
@@ -220,6 +222,15 @@ impl Task {
     /// Sets that for good.
     pub fn set_no_new_privs(&self) {
         self.no_new_privs.store(true, Ordering::Relaxed);
+    }
+    /// Whether it has begun to give up its locks: nobody may wait for it any more.
+    pub fn has_left_futexes(&self) -> bool {
+        self.left_futexes.load(Ordering::SeqCst)
+    }
+    /// Sets that, before [`FutexTable::owner_died`](crate::futex::FutexTable::owner_died); a thread that goes on (`execve`) clears
+    /// it afterwards.
+    pub fn set_left_futexes(&self, left: bool) {
+        self.left_futexes.store(left, Ordering::SeqCst);
     }
     /// When it was made, monotonic nanoseconds; the kernel stores it.
     pub fn start_time(&self) -> u64 {

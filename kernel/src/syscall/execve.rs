@@ -74,10 +74,13 @@ pub(super) async fn execve(
             return Err(Errno::EINTR);
         }
     }
+    super::leave_futexes(cx);
+    super::clear_child_tid(cx);
     cx.thread.get_mut().set_space(&program.memory.space)?;
     cx.task.set_memory(program.memory);
     cx.regs = program.regs;
     cx.task.core.set_comm(&program.name);
+    cx.task.core.set_left_futexes(false);
     processes.finish_exec(&cx.task.core);
     for file in cx.task.files().close_on_exec() {
         // What closing says is lost, as on Linux.

@@ -18,7 +18,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::SysResult;
 use crate::current::{CurrentTask, WaitEnd};
-use crate::signal::Restart;
+use crate::restart::Restart;
 use crate::usermem::{RawIovec, one_buffer};
 
 /// Descriptors that a process may have (`RLIMIT_NOFILE`'s usual hard limit).
@@ -74,7 +74,7 @@ async fn write_from(cx: &mut CurrentTask, fd: Fd, list: IovecList) -> SysResult 
             }
             Err(_) if done > 0 => {
                 // What was written counts; the call is not repeated.
-                *cx.interrupted.get_mut() = None;
+                cx.take_interrupted();
                 break;
             }
             Err(e) => return Err(e),

@@ -14,6 +14,7 @@ pub mod table;
 mod time;
 mod wait;
 
+pub(crate) use futex::leave_futexes;
 pub(crate) use process::clear_child_tid;
 pub use table::{ArgInfo, Entry, Status, entries, entry};
 
@@ -27,13 +28,16 @@ pub(crate) type SysResult = Result<u64, Errno>;
 
 /// Serves the system call that the guest's registers describe.
 pub(crate) async fn handle(cx: &mut CurrentTask) {
-    let r = &cx.regs;
-    let (nr, args) = (r.orig_rax, [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9]);
+    let (nr, args) = cx.requested_call();
     let before = cx.regs;
     let result = match u32::try_from(nr) {
         Ok(nr) => table::dispatch(cx, nr, args).await,
         Err(_) => Err(Errno::ENOSYS),
     };
+    if result != Err(Errno::EINTR) {
+        // An interruption that the handler made something else of does not restart the call.
+        cx.take_interrupted();
+    }
     if let Some(sink) = &cx.kernel.host().trace {
         sink.line(&table::trace_line(cx.task.tid(), nr, args, result));
     }

@@ -4,13 +4,14 @@ use abi::Errno;
 use kcore::addr::GuestAddr;
 use kcore::id::Pid;
 use kcore::io::{IoError, IoResult};
-use kcore::user::UserPtr;
+use kcore::user::{UserMemory, UserPtr};
 use kcore::wait::WaitSet;
-use task::signal::{AltStack, SaFlags, SigAction, SigSet, SigmaskHow, Signal};
+use task::signal::{AltStack, SaFlags, SigAction, SigInfo, SigSet, SigmaskHow, Signal};
 
 use super::SysResult;
-use crate::current::CurrentTask;
-use crate::signal::Restart;
+use super::time::read_timespec;
+use crate::current::{CurrentTask, WaitEnd};
+use crate::restart::Restart;
 
 /// Size in bytes of the kernel's signal sets.
 const SET_SIZE: usize = 8;
@@ -84,10 +85,78 @@ pub(super) fn rt_sigprocmask(
     Ok(0)
 }
 
+/// `rt_sigpending(2)`: up to `size` bytes of the set.
+pub(super) fn rt_sigpending(cx: &mut CurrentTask, out: GuestAddr, size: usize) -> SysResult {
+    let set = cx.task.core.sigpending().0.to_le_bytes();
+    let bytes = set.get(..size).ok_or(Errno::EINVAL)?;
+    if cx.task.mm().copy_out(out, bytes) == size { Ok(0) } else { Err(Errno::EFAULT) }
+}
+
+/// `rt_sigtimedwait(2)`. Errors: `EAGAIN` at the timeout; `EINTR` for another signal; `EINVAL`, `EFAULT`.
+pub(super) async fn rt_sigtimedwait(
+    cx: &mut CurrentTask,
+    set: GuestAddr,
+    info: GuestAddr,
+    timeout: GuestAddr,
+    size: usize,
+) -> SysResult {
+    check_size(size)?;
+    let set = read_set(cx, set)?;
+    let deadline = match timeout.is_null() {
+        true => None,
+        false => Some(cx.kernel().host().clock.monotonic().saturating_add(read_timespec(cx, timeout)?)),
+    };
+    let core = cx.task.core.clone();
+    core.set_sigwait(set);
+    let take = || core.dequeue_mask(set).map_err(|_| IoError::Again);
+    let end = cx.wait(&WaitSet::new(), deadline, take).await;
+    core.set_sigwait(SigSet::EMPTY);
+    let taken = match end {
+        Ok(taken) => taken,
+        Err(WaitEnd::TimedOut) => return Err(Errno::EAGAIN),
+        Err(WaitEnd::Interrupted) => return Err(Errno::EINTR),
+        Err(WaitEnd::Failed(e)) => return Err(e),
+    };
+    if !info.is_null() {
+        cx.put(info, &taken.to_bytes())?;
+    }
+    u64::try_from(taken.signal.number()).map_err(|_| Errno::EINVAL)
+}
+
+/// What a guest made up for a signal, and whether it only asks if it could be sent. Errors: `EFAULT`, `EINVAL`, `E2BIG`.
+fn read_info(cx: &CurrentTask, sig: i32, at: GuestAddr) -> Result<(SigInfo, bool), Errno> {
+    let bytes = UserPtr::<[u8; 128]>::new(at).read(&**cx.task.mm())?;
+    let signal = to_send(sig)?;
+    Ok((SigInfo::from_bytes(signal.unwrap_or(Signal::HUP), &bytes)?, signal.is_none()))
+}
+
+/// `rt_sigqueueinfo(2)`.
+pub(super) fn rt_sigqueueinfo(cx: &mut CurrentTask, pid: Pid, sig: i32, info: GuestAddr) -> SysResult {
+    let (info, check_only) = read_info(cx, sig, info)?;
+    cx.kernel().processes().sigqueue(&cx.task.core, None, pid, info, check_only).map(|()| 0)
+}
+
+/// `rt_tgsigqueueinfo(2)`.
+pub(super) fn rt_tgsigqueueinfo(
+    cx: &mut CurrentTask,
+    tgid: Pid,
+    tid: Pid,
+    sig: i32,
+    info: GuestAddr,
+) -> SysResult {
+    let (info, check_only) = read_info(cx, sig, info)?;
+    cx.kernel().processes().sigqueue(&cx.task.core, Some(tgid), tid, info, check_only).map(|()| 0)
+}
+
+/// `restart_syscall(2)`, when there is nothing to go on with: what a guest that calls it itself gets.
+pub(super) fn restart_syscall(_: &mut CurrentTask) -> SysResult {
+    Err(Errno::EINTR)
+}
+
 /// `rt_sigreturn(2)`. A frame that cannot be read ends in `SIGSEGV`.
 pub(super) fn rt_sigreturn(cx: &mut CurrentTask) -> SysResult {
     if let Err(e) = cx.leave_handler() {
-        cx.fault_signal(task::signal::SigInfo::kernel(Signal::SEGV));
+        cx.fault_signal(SigInfo::kernel(Signal::SEGV));
         return Err(e);
     }
     // The register that the handler interrupted, not a result of this call.

@@ -112,7 +112,7 @@ syscalls! {
     32 dup(fd: Fd) => sync file::dup, Full;
     33 dup2(old: Fd, new: Fd) => sync file::dup2, Full;
     34 pause() => async signal::pause, Full;
-    35 nanosleep(req: GuestAddr, rem: GuestAddr) => async time::nanosleep, Partial("not restarted after a stop");
+    35 nanosleep(req: GuestAddr, rem: GuestAddr) => async time::nanosleep, Full;
     39 getpid() => sync process::getpid, Full;
     56 clone(flags: u64, stack: GuestAddr, ptid: GuestAddr, ctid: GuestAddr, tls: u64) => async clone::clone, Partial("no namespaces");
     57 fork() => async clone::fork, Full;
@@ -149,6 +149,9 @@ syscalls! {
     112 setsid() => sync process::setsid, Full;
     121 getpgid(pid: Pid) => sync process::getpgid, Full;
     124 getsid(pid: Pid) => sync process::getsid, Full;
+    127 rt_sigpending(set: GuestAddr, size: usize) => sync signal::rt_sigpending, Full;
+    128 rt_sigtimedwait(set: GuestAddr, info: GuestAddr, timeout: GuestAddr, size: usize) => async signal::rt_sigtimedwait, Full;
+    129 rt_sigqueueinfo(pid: Pid, sig: i32, info: GuestAddr) => sync signal::rt_sigqueueinfo, Full;
     130 rt_sigsuspend(mask: GuestAddr, size: usize) => async signal::rt_sigsuspend, Full;
     131 sigaltstack(new: GuestAddr, old: GuestAddr) => sync signal::sigaltstack, Full;
     158 arch_prctl(code: i32, addr: u64) => sync process::arch_prctl, Partial("FS and GS bases only");
@@ -157,9 +160,10 @@ syscalls! {
     186 gettid() => sync process::gettid, Full;
     200 tkill(tid: Pid, sig: i32) => sync signal::tkill, Full;
     201 time(out: GuestAddr) => sync time::time, Full;
-    202 futex(addr: GuestAddr, op: u32, value: u32, timeout: GuestAddr, addr2: GuestAddr, value3: u32) => async futex::futex, Partial("wait, wake and their bitset forms; no requeue, no PI");
+    202 futex(addr: GuestAddr, op: u32, value: u32, timeout: GuestAddr, addr2: GuestAddr, value3: u32) => async futex::futex, Full;
     217 getdents64(fd: Fd, buf: GuestAddr, size: u32) => sync file::getdents64, Full;
     218 set_tid_address(addr: GuestAddr) => sync process::set_tid_address, Full;
+    219 restart_syscall() => sync signal::restart_syscall, Full;
     228 clock_gettime(clock: i32, out: GuestAddr) => sync time::clock_gettime, Partial("no CPU clocks");
     229 clock_getres(clock: i32, out: GuestAddr) => sync time::clock_getres, Partial("no CPU clocks");
     230 clock_nanosleep(clock: i32, flags: u32, req: GuestAddr, rem: GuestAddr) => async time::clock_nanosleep, Partial("a change of the real-time clock is not noticed");
@@ -173,11 +177,18 @@ syscalls! {
     266 symlinkat(target: UserPtr<c_char>, dir: Fd, path: UserPtr<c_char>) => sync path::symlinkat, Full;
     267 readlinkat(dir: Fd, path: UserPtr<c_char>, buf: GuestAddr, size: i32) => sync path::readlinkat, Full;
     269 faccessat(dir: Fd, path: UserPtr<c_char>, mode: u32) => sync path::faccessat, Full;
+    273 set_robust_list(head: GuestAddr, len: usize) => sync futex::set_robust_list, Full;
+    274 get_robust_list(pid: Pid, head: GuestAddr, len: GuestAddr) => sync futex::get_robust_list, Full;
     292 dup3(old: Fd, new: Fd, flags: u32) => sync file::dup3, Full;
     293 pipe2(fds: GuestAddr, flags: u32) => sync file::pipe2, Full;
+    297 rt_tgsigqueueinfo(tgid: Pid, tid: Pid, sig: i32, info: GuestAddr) => sync signal::rt_tgsigqueueinfo, Full;
     316 renameat2(olddir: Fd, old: UserPtr<c_char>, newdir: Fd, new: UserPtr<c_char>, flags: u32) => sync path::renameat2, Full;
     318 getrandom(buf: GuestAddr, count: usize, flags: u32) => sync system::getrandom, Full;
     439 faccessat2(dir: Fd, path: UserPtr<c_char>, mode: u32, flags: u32) => sync path::faccessat2, Full;
+    449 futex_waitv(waiters: GuestAddr, n: u32, flags: u32, timeout: GuestAddr, clock: i32) => async futex::futex_waitv, Full;
+    454 futex_wake(addr: GuestAddr, mask: u64, n: i32, flags: u32) => sync futex::futex_wake, Full;
+    455 futex_wait(addr: GuestAddr, value: u64, mask: u64, flags: u32, timeout: GuestAddr, clock: i32) => async futex::futex_wait, Full;
+    456 futex_requeue(waiters: GuestAddr, flags: u32, wake: i32, requeue: i32) => sync futex::futex_requeue, Full;
 }
 
 /// All declared system calls, by number.

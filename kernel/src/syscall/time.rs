@@ -9,7 +9,7 @@ use kcore::wait::WaitSet;
 
 use super::SysResult;
 use crate::current::{CurrentTask, WaitEnd};
-use crate::signal::Restart;
+use crate::restart::Restart;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -66,7 +66,7 @@ pub(super) fn time(cx: &mut CurrentTask, out: GuestAddr) -> SysResult {
 }
 
 /// A duration or time of a guest, in nanoseconds. Errors: `EFAULT`; `EINVAL` for one that is none.
-fn read_timespec(cx: &CurrentTask, at: GuestAddr) -> Result<Nanos, Errno> {
+pub(super) fn read_timespec(cx: &CurrentTask, at: GuestAddr) -> Result<Nanos, Errno> {
     let [sec, nsec] = UserPtr::<[i64; 2]>::new(at).read(&**cx.task.mm())?;
     let sec = u64::try_from(sec).map_err(|_| Errno::EINVAL)?;
     let nsec = u64::try_from(nsec).ok().filter(|n| *n < SECOND).ok_or(Errno::EINVAL)?;
@@ -92,16 +92,19 @@ pub(super) async fn clock_nanosleep(
     let host = &cx.kernel().host().clock;
     let absolute = flags & TIMER_ABSTIME != 0;
     let delay = if absolute { time.saturating_sub(host.now(source)) } else { time };
-    let deadline = host.monotonic().saturating_add(delay);
+    let deadline = cx.resumed_deadline().unwrap_or_else(|| host.monotonic().saturating_add(delay));
     let never = || -> IoResult<()> { Err(IoError::Again) };
     match cx.wait(&WaitSet::new(), Some(deadline), never).await {
         Ok(()) | Err(WaitEnd::TimedOut) => Ok(0),
         Err(WaitEnd::Interrupted) => {
-            if !rem.is_null() && !absolute {
+            if absolute {
+                return Err(cx.interrupted(Restart::NoHandler));
+            }
+            if !rem.is_null() {
                 let left = deadline.saturating_sub(cx.kernel().host().clock.monotonic());
                 cx.put(rem, &timespec(left))?;
             }
-            Err(cx.interrupted(Restart::NoHandler))
+            Err(cx.interrupted(Restart::Block(deadline)))
         }
         Err(WaitEnd::Failed(e)) => Err(e),
     }

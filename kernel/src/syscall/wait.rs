@@ -9,7 +9,7 @@ use task::{WaitOptions, WaitSpec, WaitWhich};
 
 use super::SysResult;
 use crate::current::{CurrentTask, WaitEnd};
-use crate::signal::Restart;
+use crate::restart::Restart;
 
 /// `wait4(2)`.
 pub(super) async fn wait4(

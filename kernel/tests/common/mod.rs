@@ -149,3 +149,12 @@ pub fn run(program: &Path, args: &[&str]) -> Outcome {
     let trace = lines.0.lock().unwrap().clone();
     Outcome { output, status: kernel.exit_status().unwrap(), trace }
 }
+
+/// Runs the program here and in a fresh kernel, and compares what it writes and how it ends.
+pub fn same_as_here(program: &Path, args: &[&str]) {
+    let host = Command::new(program).args(args).env_clear().env("LC_ALL", "C").output().unwrap();
+    let outcome = run(program, args);
+    assert_eq!(outcome.output, String::from_utf8_lossy(&host.stdout), "{}", outcome.trace);
+    let code = host.status.code().and_then(|c| u8::try_from(c).ok()).map(ExitStatus::Exited);
+    assert_eq!(Some(outcome.status), code, "{}", outcome.trace);
+}

@@ -1,5 +1,6 @@
 //! `siginfo_t`, typed.
 
+use abi::Errno;
 use kcore::id::{Pid, Uid};
 
 use super::Signal;
@@ -15,6 +16,7 @@ pub mod code {
     pub const SI_ASYNCIO: i32 = -4;
     pub const SI_SIGIO: i32 = -5;
     pub const SI_TKILL: i32 = -6;
+    pub const SI_ASYNCNL: i32 = -60;
     pub const CLD_EXITED: i32 = 1;
     pub const CLD_KILLED: i32 = 2;
     pub const CLD_DUMPED: i32 = 3;
@@ -178,10 +180,38 @@ impl SigInfo {
         b
     }
     /// From the bytes that a guest passed, for `signal`; the rest stays opaque.
-    pub fn from_bytes(signal: Signal, b: &[u8; 128]) -> SigInfo {
+    ///
+    /// Errors: `E2BIG` for a code whose layout is not known and that uses more than `kernel_siginfo` has.
+    pub fn from_bytes(signal: Signal, b: &[u8; 128]) -> Result<SigInfo, Errno> {
+        const KERNEL_SIZE: usize = 48;
+        const SI_DETHREAD: i32 = -7;
         let word = |at: usize| i32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]]);
+        let code = word(8);
+        let tail = &b[KERNEL_SIZE..];
+        if code < SI_DETHREAD && code != code::SI_ASYNCNL && tail.iter().any(|x| *x != 0) {
+            return Err(Errno::E2BIG);
+        }
         let mut raw = [0; 112];
-        raw.copy_from_slice(&b[16..]);
-        SigInfo { signal, errno: word(4), code: word(8), fields: SigFields::Raw(raw) }
+        raw[..KERNEL_SIZE - 16].copy_from_slice(&b[16..KERNEL_SIZE]);
+        Ok(SigInfo { signal, errno: word(4), code, fields: SigFields::Raw(raw) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_guest_queues_comes_back() {
+        let mut b = [0; 128];
+        b[8..12].copy_from_slice(&code::SI_QUEUE.to_le_bytes());
+        b[16..28].fill(7);
+        let info = SigInfo::from_bytes(Signal::USR1, &b).unwrap();
+        b[0] = 10;
+        assert_eq!(info.to_bytes(), b);
+        b[100] = 1;
+        assert_ne!(SigInfo::from_bytes(Signal::USR1, &b).unwrap().to_bytes()[100], 1);
+        b[8..12].copy_from_slice(&(-100i32).to_le_bytes());
+        assert_eq!(SigInfo::from_bytes(Signal::USR1, &b), Err(Errno::E2BIG));
     }
 }

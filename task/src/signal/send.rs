@@ -289,6 +289,44 @@ impl ProcessTable {
         let (info, force) = self.from_sender(sender, &to, s, code::SI_TKILL, None);
         self.send_to_task(&to, info, force)
     }
+    /// [`rt_sigqueueinfo(2)`](https://man7.org/linux/man-pages/man2/rt_sigqueueinfo.2.html): sends what the sender made up to a
+    /// process, or with `tgid` to the thread `pid` of that process. `None` only checks.
+    ///
+    /// Errors: `EPERM` for a code that only the kernel and `tkill` use, to others than the sender; `EINVAL` for numbers that
+    /// are not positive with `tgid`; `ESRCH`; `EAGAIN` at `RLIMIT_SIGPENDING`.
+    pub fn sigqueue(
+        &self,
+        sender: &Task,
+        tgid: Option<Pid>,
+        pid: Pid,
+        info: SigInfo,
+        check_only: bool,
+    ) -> Result<(), Errno> {
+        let ns = sender.pid_ns();
+        let own = if tgid.is_some() { sender.tid_in(&ns) } else { sender.group().tgid_in(&ns) };
+        if tgid.is_some_and(|t| t.0 <= 0) || tgid.is_some() && pid.0 <= 0 {
+            return Err(Errno::EINVAL);
+        }
+        if (info.code >= 0 || info.code == code::SI_TKILL) && own != pid {
+            return Err(Errno::EPERM);
+        }
+        let to = self.task(&ns, pid).ok_or(Errno::ESRCH)?;
+        if tgid.is_some_and(|t| to.group().tgid_in(&ns) != t) {
+            return Err(Errno::ESRCH);
+        }
+        // As Linux has it, what claims to come from the kernel (only to the sender itself) needs no permission.
+        if info.from_user() && !self.may(sender, &to, (!check_only).then_some(info.signal)) {
+            return Err(Errno::EPERM);
+        }
+        if check_only {
+            return Ok(());
+        }
+        let force = sender.group().tgid_in(&to.pid_ns()) == Pid(0);
+        match tgid {
+            Some(_) => self.send_to_task(&to, info, force),
+            None => self.send_to_group(to.group(), info, force),
+        }
+    }
     /// Sends a fault that the task cannot escape: if it is blocked or ignored, the disposition goes back to the default.
     pub fn force_fault(&self, task: &Task, info: SigInfo) {
         let s = info.signal;

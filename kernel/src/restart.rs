@@ -1,0 +1,103 @@
+//! How interrupted system calls go on, `signal(7)`.
+//!
+//! A handler whose wait was interrupted says by which rule it restarts ([`CurrentTask::interrupted`]). What happens is decided when the
+//! signals have been taken: the call is made again, or its `EINTR` stays.
+
+use abi::Errno;
+use kcore::host::Nanos;
+
+use crate::current::CurrentTask;
+
+/// How an interrupted system call goes on. There is no conversion from a wait's end to an errno: a handler names its rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// `ERESTARTSYS`: again, unless a handler without `SA_RESTART` ran.
+    Sys,
+    /// `ERESTARTNOHAND`: again, unless a handler ran.
+    NoHandler,
+    /// `ERESTARTNOINTR`: again in any case.
+    Always,
+    /// `ERESTART_RESTARTBLOCK`: unless a handler ran it goes on with this deadline (monotonic), which it finds in
+    /// [`CurrentTask::resumed_deadline`] in place of the timeout in its arguments.
+    Block(Nanos),
+}
+
+/// A system call that was interrupted, until the signals are taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Interrupted {
+    rule: Restart,
+    nr: u64,
+}
+
+/// What `restart_syscall(2)` goes on with.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    nr: u64,
+    args: [u64; 6],
+    deadline: Nanos,
+}
+
+/// A task's interrupted system calls.
+#[derive(Debug, Default)]
+pub(crate) struct Restarts {
+    interrupted: Option<Interrupted>,
+    block: Option<Block>,
+    deadline: Option<Nanos>,
+}
+
+/// Length of the `syscall` instruction.
+const SYSCALL_LEN: u64 = 2;
+/// The number of `restart_syscall`.
+const RESTART_SYSCALL: u64 = 219;
+
+impl CurrentTask {
+    /// Ends a system call that a signal interrupted: `EINTR`, unless `rule` lets it run again once the signals are taken.
+    pub(crate) fn interrupted(&self, rule: Restart) -> Errno {
+        let r = &self.regs;
+        let mut restarts = self.restarts.lock();
+        restarts.interrupted = Some(Interrupted { rule, nr: r.orig_rax });
+        if let Restart::Block(deadline) = rule {
+            let args = [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9];
+            restarts.block = Some(Block { nr: r.orig_rax, args, deadline });
+        }
+        Errno::EINTR
+    }
+    /// The deadline of a call that goes on after [`Restart::Block`]; `None` for one that begins.
+    pub(crate) fn resumed_deadline(&self) -> Option<Nanos> {
+        self.restarts.lock().deadline.take()
+    }
+    /// The system call that the registers ask for: for `restart_syscall` the one that was interrupted.
+    pub(crate) fn requested_call(&mut self) -> (u64, [u64; 6]) {
+        let restarts = self.restarts.get_mut();
+        restarts.deadline = None;
+        if self.regs.orig_rax == RESTART_SYSCALL
+            && let Some(block) = restarts.block.take()
+        {
+            restarts.deadline = Some(block.deadline);
+            self.regs.orig_rax = block.nr;
+            return (block.nr, block.args);
+        }
+        let r = &self.regs;
+        (r.orig_rax, [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9])
+    }
+    /// Takes the interrupted call out, at the start of taking signals.
+    pub(crate) fn take_interrupted(&mut self) -> Option<Interrupted> {
+        self.restarts.get_mut().interrupted.take()
+    }
+    /// Makes an interrupted call again, when no handler stands in between.
+    pub(crate) fn restart(&mut self, interrupted: Option<Interrupted>) {
+        if let Some(i) = interrupted {
+            self.regs.rip = self.regs.rip.wrapping_sub(SYSCALL_LEN);
+            self.regs.rax = if matches!(i.rule, Restart::Block(_)) { RESTART_SYSCALL } else { i.nr };
+        }
+    }
+    /// Decides what an interrupted call returns to when a handler runs first, which asks for restarts or not.
+    pub(crate) fn restart_after_handler(&mut self, interrupted: Option<Interrupted>, asks: bool) {
+        self.restarts.get_mut().block = None;
+        match interrupted.map(|i| i.rule) {
+            Some(Restart::Always) => self.restart(interrupted),
+            Some(Restart::Sys) if asks => self.restart(interrupted),
+            _ => {}
+        }
+    }
+}
