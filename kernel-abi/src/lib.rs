@@ -6,11 +6,16 @@
 mod macros;
 
 pub mod arch;
+pub mod auxv;
 pub mod errno;
 pub mod fs;
 pub mod mm;
 pub mod names;
 pub mod nr;
+pub mod signal;
+pub mod system;
+pub mod task;
+pub mod time;
 
 pub use errno::Errno;
 pub use names::Names;

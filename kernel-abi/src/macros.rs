@@ -7,7 +7,7 @@
 /// Declares constants of one family, and a table of their names.
 ///
 /// `pub TABLE: type = module { NAME = value, OTHER = value => module2, }`: the values are compared with those of `module`, or
-/// `module2`. With `if "arch"` before the brace they are compared only when building for that architecture.
+/// `module2`; `none` leaves one unchecked. With `if "arch"` before the brace they are compared only when building for that architecture.
 macro_rules! constants {
     ($($(#[$meta:meta])* pub $table:ident: $ty:ty = $module:ident $(if $arch:literal)? {
         $($name:ident = $value:expr $(=> $other:ident)?,)*
@@ -41,8 +41,15 @@ macro_rules! constants {
 /// The path of the constant that checks `$name`.
 #[cfg(test)]
 macro_rules! checked_by {
+    // In neither crate; other tests run with these.
+    ($name:ident, none) => {
+        super::$name
+    };
     ($name:ident, $module:ident) => {
         $module::$name
+    };
+    ($name:ident, $module:ident, none) => {
+        super::$name
     };
     ($name:ident, $module:ident, $other:ident) => {
         $other::$name

@@ -2,4 +2,6 @@
 
 pub mod epoll;
 pub mod open;
+pub mod ptrace;
+pub mod signal;
 pub mod stat;

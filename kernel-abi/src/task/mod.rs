@@ -1,0 +1,10 @@
+//! Processes and threads.
+
+pub mod cap;
+pub mod clone;
+pub mod futex;
+pub mod limits;
+pub mod prctl;
+pub mod ptrace;
+pub mod sched;
+pub mod seccomp;
