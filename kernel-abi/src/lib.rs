@@ -11,6 +11,7 @@ pub mod errno;
 pub mod fs;
 pub mod mm;
 pub mod names;
+pub mod net;
 pub mod nr;
 pub mod signal;
 pub mod system;

@@ -1,0 +1,6 @@
+//! Sockets and networks.
+
+pub mod addr;
+pub mod ip;
+pub mod netlink;
+pub mod socket;
