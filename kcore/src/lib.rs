@@ -10,6 +10,7 @@ pub mod host;
 pub mod id;
 pub mod io;
 pub mod job;
+pub mod machine;
 pub mod mappable;
 pub mod pages;
 pub mod sync;

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use kcore::cred::UserNamespace;
 use kcore::host::{Clock, Entropy};
+use kcore::machine::Machine;
 use kcore::sync::{LockClass, Mutex};
 use kcore::timer::TimerQueue;
 use mm::FrameAllocator;
@@ -16,6 +17,7 @@ use vfs::Vfs;
 use crate::current::CurrentTask;
 use crate::run::run_task;
 use crate::sched::{Executor, Idle};
+use crate::usage::{Load, metered};
 use crate::uts::UtsNamespace;
 
 static INIT: LockClass = LockClass::new("init's status", 920);
@@ -32,6 +34,8 @@ pub struct Host {
     pub platform: Arc<dyn Platform>,
     /// Guest memory; the platform's stubs map the same file.
     pub frames: Arc<FrameAllocator>,
+    /// The machine that guests see.
+    pub machine: Machine,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -54,6 +58,7 @@ pub struct Kernel {
     futexes: FutexTable,
     init: Mutex<(Option<GroupId>, Option<ExitStatus>)>,
     anon_inos: AtomicU64,
+    load: Load,
 }
 
 impl Kernel {
@@ -63,6 +68,7 @@ impl Kernel {
         let executor = Executor::new(host.idle.clone(), timers.clone(), host.clock.clone());
         let user_ns = Arc::new(UserNamespace::default());
         let processes = ProcessTable::new(user_ns.clone());
+        let load = Load::new(host.clock.monotonic());
         Arc::new(Kernel {
             host,
             vfs,
@@ -74,6 +80,7 @@ impl Kernel {
             futexes: FutexTable::new(),
             init: Mutex::new(&INIT, (None, None)),
             anon_inos: AtomicU64::new(1),
+            load,
         })
     }
     /// What it runs on.
@@ -108,19 +115,24 @@ impl Kernel {
     pub fn futexes(&self) -> &FutexTable {
         &self.futexes
     }
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
+    }
     /// An inode number for a file without a name.
     pub(crate) fn next_anon_ino(&self) -> u64 {
         self.anon_inos.fetch_add(1, Ordering::Relaxed)
     }
     /// Lets a task run. The first one's process is the kernel's init: its end stops the executor.
-    pub fn start(&self, current: CurrentTask) {
+    pub fn start(self: &Arc<Kernel>, current: CurrentTask) {
         {
             let mut init = self.init.lock();
             if init.0.is_none() {
                 init.0 = Some(current.task.core.group().id());
             }
         }
-        self.executor.spawn(run_task(current));
+        let core = current.task.core.clone();
+        core.set_start_time(self.host.clock.monotonic());
+        self.executor.spawn(metered(self.clone(), core, run_task(current)));
     }
     /// How init ended; `None` while it lives.
     pub fn exit_status(&self) -> Option<ExitStatus> {

@@ -10,6 +10,7 @@ mod image;
 mod job;
 mod kernel;
 pub mod loader;
+mod memory_use;
 mod restart;
 mod run;
 pub mod sched;
@@ -17,6 +18,7 @@ mod signal;
 mod space;
 pub mod syscall;
 mod task;
+mod usage;
 mod usermem;
 mod uts;
 

@@ -6,6 +6,7 @@ use abi::Errno;
 use mm::{FaultAccess, FaultOutcome};
 use platform::{Access, ExceptionInfo, Trap};
 use task::ExitStatus;
+use task::rusage::CpuMode;
 use task::signal::{SigInfo, Signal};
 
 use crate::current::CurrentTask;
@@ -23,14 +24,18 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
             break status;
         }
         let trap = {
-            let CurrentTask { thread, regs, task, .. } = &mut cx;
+            let CurrentTask { thread, regs, task, kernel, .. } = &mut cx;
+            let clock = &kernel.host().clock;
             let thread = thread.get_mut();
             let core = &task.core;
-            poll_fn(|c| {
+            core.times.switch(CpuMode::User, clock.monotonic());
+            let trap = poll_fn(|c| {
                 core.set_waker(Some(c.waker().clone()));
                 thread.poll_run(c, regs)
             })
-            .await
+            .await;
+            core.times.switch(CpuMode::System, clock.monotonic());
+            trap
         };
         match trap {
             Ok(Trap::Syscall) => syscall::handle(&mut cx).await,
@@ -59,6 +64,7 @@ fn fault(cx: &mut CurrentTask, at: kcore::addr::GuestAddr, access: Access) {
     } else {
         FaultAccess::Read
     };
+    cx.task.core.counters.min_flt.add(1);
     match cx.task.mm().handle_fault(at, access) {
         FaultOutcome::Resumed => {}
         FaultOutcome::Segv { code } => cx.fault_signal(SigInfo::fault(Signal::SEGV, code, at.0)),
@@ -70,10 +76,12 @@ fn fault(cx: &mut CurrentTask, at: kcore::addr::GuestAddr, access: Access) {
 fn end(mut cx: CurrentTask, status: ExitStatus) {
     syscall::leave_futexes(&cx);
     syscall::clear_child_tid(&mut cx);
+    cx.task.core.group().note_max_rss(cx.task.mm().peak_rss() >> 10);
     let CurrentTask { kernel, task, thread, .. } = cx;
     let core = task.release();
     core.set_waker(None);
     drop(thread);
+    core.times.switch(CpuMode::Idle, kernel.host().clock.monotonic());
     let effects = kernel.processes().exit_thread(&core, status);
     if let Some(status) = effects.group_dead {
         core.group().timers.disarm_all();

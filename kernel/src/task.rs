@@ -85,6 +85,7 @@ impl Task {
     }
     /// Puts another address space in place (`execve`).
     pub(crate) fn set_memory(&mut self, memory: Memory) {
+        self.core.group().note_max_rss(self.mm().peak_rss() >> 10);
         self.parts.memory = memory;
         if let Some(r) = self.core.resources::<Resources>() {
             r.replace(Some(self.parts.clone()));

@@ -42,6 +42,13 @@ fn a_bad_access_ends_the_program() {
 }
 
 #[test]
+fn usage_clocks_and_names() {
+    let outcome = run(&compile("usage", &["-static", "-pthread"]), &["rename"]);
+    assert_eq!(outcome.output, "all is well\n", "{}", outcome.trace);
+    assert_eq!(outcome.status, ExitStatus::Exited(0));
+}
+
+#[test]
 fn processes_signals_and_threads() {
     let outcome = run(&compile("processes", &["-static", "-pthread"]), &[]);
     assert_eq!(outcome.output, "executed with an argument\nall is well\n", "{}", outcome.trace);

@@ -136,6 +136,11 @@ impl AddressSpace {
             .sum();
         s
     }
+    /// Most bytes that were ever resident.
+    pub fn peak_rss(&self) -> u64 {
+        let inner = self.inner.read();
+        inner.peak_rss.max(inner.resident.pages) * PAGE_SIZE
+    }
     /// Which pages are resident, one byte each, [`mincore(2)`](https://man7.org/linux/man-pages/man2/mincore.2.html).
     ///
     /// Errors: `EINVAL` for an unaligned address; `ENOMEM` if part of the range is not mapped. The caller bounds `len`.

@@ -16,7 +16,7 @@ use kcore::id::Fd;
 use kernel::{ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec};
 use mm::FrameAllocator;
 use platform::Platform;
-use platform::host::{HostClock, HostEntropy, HostMemory, install_parker};
+use platform::host::{HostClock, HostEntropy, HostMemory, host_machine, install_parker};
 use platform::ptrace::PtracePlatform;
 use vfs::fs::devfs::{DeviceRegistry, populate};
 use vfs::fs::host::HostFs;
@@ -56,7 +56,9 @@ pub(crate) fn run(options: &Options, rootfs: Option<&Path>, command: &[OsString]
     let ns = mounts(rootfs, &frames, &clock)?;
     let trace: Option<Arc<dyn TraceSink>> =
         options.strace.then(|| Arc::new(StderrTrace(Mutex::new(std::io::stderr()))) as Arc<dyn TraceSink>);
-    let host = Host { platform, frames, clock, entropy, idle: Arc::new(FutexIdle::default()), trace };
+    let machine = host_machine();
+    let idle = Arc::new(FutexIdle::default());
+    let host = Host { platform, frames, machine, clock, entropy, idle, trace };
     let kernel = Kernel::new(host, vfs, &options.hostname);
 
     let cred = Credentials::root(Arc::new(UserNamespace::default()));

@@ -60,7 +60,7 @@ impl ProcessTable {
     pub fn exit_group(&self, task: &Task, status: ExitStatus) -> ExitStatus {
         task.group().signals.lock().start_exit(status)
     }
-    /// Ends a thread; its own future calls it once. The last one ends the process: children go to a reaper, the parent is told.
+    /// Ends a thread; its own future calls it once, when the thread's CPU mode is idle for good. The last one ends the process: children go to a reaper, the parent is told.
     pub fn exit_thread(&self, task: &Arc<Task>, status: ExitStatus) -> ExitEffects {
         let mut fx = ExitEffects::default();
         let group = task.group();
@@ -78,7 +78,9 @@ impl ProcessTable {
             sigs.recalc_all(true);
             status
         };
-        group.usage.lock().dead_threads.add(&Rusage::of_task(task));
+        let used = Rusage::at_rest(task);
+        group.usage.lock().dead_threads.add(&used);
+        tree.dead_usage.add(&used);
         ptrace::tracer_exits(tree, task.id());
         let Some(node) = tree.tasks.get_mut(&task.id()) else { return fx };
         node.zombie = Some(status);

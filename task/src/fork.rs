@@ -119,6 +119,7 @@ impl Tree {
         Ok(take_numbers(id, numbers, &mut self.ns))
     }
     fn insert_task(&mut self, task: &Arc<Task>, group: GroupId) {
+        self.created += 1;
         let pid = task.pid();
         self.by_pid.insert(pid.id, task.id());
         let mut at = Some(pid.ns());

@@ -146,15 +146,20 @@ impl ThreadGroup {
     pub fn rusage_children(&self) -> Rusage {
         self.usage.lock().children
     }
-    /// What all threads used, `RUSAGE_SELF`; live threads are counted through their tasks.
-    pub fn rusage_self(&self) -> Rusage {
+    /// What all threads used up to `now`, monotonic, `RUSAGE_SELF`; live threads are counted through their tasks.
+    pub fn rusage_self(&self, now: u64) -> Rusage {
         let mut sum = self.usage.lock().dead_threads;
         let live: smallvec::SmallVec<[_; 8]> =
             self.signals.lock().threads.values().filter_map(|t| t.task.upgrade()).collect();
         for t in live {
-            sum.add(&Rusage::of_task(&t));
+            sum.add(&Rusage::of_task(&t, now));
         }
         sum
+    }
+    /// User and system time of all threads up to `now`, what `CLOCK_PROCESS_CPUTIME_ID` counts together.
+    pub fn cpu_times(&self, now: u64) -> (u64, u64) {
+        let r = self.rusage_self(now);
+        (r.user_ns, r.system_ns)
     }
     /// Notes the largest resident size, in KiB; the kernel calls it at exit and exec.
     pub fn note_max_rss(&self, kib: u64) {

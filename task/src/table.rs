@@ -14,6 +14,7 @@ use kcore::sync::{LockClass, Mutex};
 use crate::exit::ExitStatus;
 use crate::group::{GroupId, ThreadGroup};
 use crate::pid::{MAX_LEVEL, NsNumbers, PidNamespace, PidNode};
+use crate::rusage::{CpuMode, Rusage};
 use crate::signal::Signal;
 use crate::task::{Task, TaskId};
 
@@ -35,6 +36,10 @@ pub(crate) struct Tree {
     pub(crate) tasks: BTreeMap<TaskId, TaskNode>,
     pub(crate) by_pid: BTreeMap<u64, TaskId>,
     pub(crate) ns: BTreeMap<u64, NsNumbers>,
+    /// What threads used that have ended.
+    pub(crate) dead_usage: Rusage,
+    /// How many tasks there have been.
+    pub(crate) created: u64,
 }
 
 pub(crate) struct GroupNode {
@@ -193,6 +198,26 @@ impl ProcessTable {
     /// Whether a thread has ended (a leader can be dead while its group lives).
     pub fn is_dead(&self, task: &Task) -> bool {
         self.tree.lock().tasks.get(&task.id()).is_none_or(|t| t.zombie.is_some())
+    }
+    /// What all tasks used up to `now`, the ended ones too.
+    pub fn usage(&self, now: u64) -> Rusage {
+        let tree = self.tree.lock();
+        let mut sum = tree.dead_usage;
+        let live = tree.tasks.values().filter(|t| t.zombie.is_none());
+        live.for_each(|t| sum.add(&Rusage::of_task(&t.task, now)));
+        sum
+    }
+    /// How many tasks there have been.
+    pub fn created(&self) -> u64 {
+        self.tree.lock().created
+    }
+    /// How many threads have been using a processor since `at` or longer.
+    pub fn running_since(&self, at: u64) -> usize {
+        let runs = |t: &&TaskNode| {
+            let (mode, since) = t.task.times.mode();
+            mode != CpuMode::Idle && since <= at && t.zombie.is_none()
+        };
+        self.tree.lock().tasks.values().filter(runs).count()
     }
     /// How many threads `uid` has, for `RLIMIT_NPROC`.
     pub fn user_tasks(&self, uid: Uid) -> usize {

@@ -15,7 +15,7 @@ use kcore::wait::WaitQueue;
 use crate::group::ThreadGroup;
 use crate::pid::{PidNamespace, PidNode};
 use crate::prctl::Prctl;
-use crate::rusage::CpuTimes;
+use crate::rusage::{Counters, CpuTimes};
 use crate::seccomp::Seccomp;
 use crate::signal::{AltStack, SigSet, SigmaskHow, Signal};
 use crate::table::ProcessTable;
@@ -107,8 +107,8 @@ pub struct Task {
     left_futexes: AtomicBool,
     /// CPU time.
     pub times: CpuTimes,
-    /// Voluntary context switches.
-    pub switches: AtomicU64,
+    /// What it did.
+    pub counters: Counters,
     /// Woken when a child of `CLONE_VFORK` lets its parent go on.
     pub vfork_done: WaitQueue,
     pub(crate) vfork_pending: AtomicBool,
@@ -140,7 +140,7 @@ impl Task {
             no_new_privs: AtomicBool::new(false),
             left_futexes: AtomicBool::new(false),
             times: CpuTimes::default(),
-            switches: AtomicU64::new(0),
+            counters: Counters::default(),
             vfork_done: WaitQueue::new(),
             vfork_pending: AtomicBool::new(false),
             start_time: AtomicU64::new(0),

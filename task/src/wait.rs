@@ -213,7 +213,7 @@ impl ProcessTable {
             wstatus,
             status,
             code,
-            rusage: task.map_or(Rusage::default(), |t| Rusage::of_task(t)),
+            rusage: task.map_or(Rusage::default(), |t| Rusage::at_rest(t)),
         }
     }
     fn report_death(

@@ -8,6 +8,7 @@ mod futex;
 mod memory;
 mod path;
 mod process;
+mod rusage;
 mod signal;
 mod system;
 pub mod table;

@@ -5,10 +5,14 @@ use alloc::vec;
 use abi::Errno;
 use kcore::addr::GuestAddr;
 use kcore::cred::Cap;
-use kcore::user::{UserMemory, UserPtr};
+use kcore::io::{IoError, IoResult};
+use kcore::user::{UserMemory, UserPtr, Write};
+use kcore::wait::WaitSet;
 
 use super::SysResult;
-use crate::current::CurrentTask;
+use crate::current::{CurrentTask, WaitEnd};
+use crate::restart::Restart;
+use crate::usage::LOAD_SHIFT;
 use crate::uts::{self, UtsName};
 
 /// What `uname(2)` calls the system.
@@ -56,6 +60,73 @@ fn set_name(cx: &mut CurrentTask, which: UtsName, name: UserPtr<u8>, len: i32) -
     let len = usize::try_from(len).ok().filter(|n| *n <= uts::NAME_MAX).ok_or(Errno::EINVAL)?;
     let name = name.read_vec(&**cx.task.mm(), len)?;
     uts.set(which, &name, &cred).map(|()| 0)
+}
+
+/// `sysinfo(2)`. Errors: `EFAULT`.
+pub(super) fn sysinfo(cx: &mut CurrentTask, out: GuestAddr) -> SysResult {
+    const SI_LOAD_SHIFT: u32 = 16;
+    const SECOND: u64 = 1_000_000_000;
+    let kernel = cx.kernel();
+    let now = kernel.host().clock.monotonic();
+    let loads = kernel.load().averages(kernel, now).map(|l| l << (SI_LOAD_SHIFT - LOAD_SHIFT));
+    let memory = kernel.memory_use();
+    let processes = u16::try_from(kernel.processes().tasks().len()).unwrap_or(u16::MAX);
+    let mut words = [0u64; 14];
+    words[0] = now / SECOND;
+    words[1..4].copy_from_slice(&loads);
+    words[4..7].copy_from_slice(&[memory.total, memory.free(), memory.shmem]);
+    words[10] = processes.into();
+    // The unit of the sizes is the byte.
+    words[13] = 1;
+    cx.put(out, &words).map(|()| 0)
+}
+
+/// `getcpu(2)`: a processor that the thread may run on. Which one it is right now, nothing can rely on.
+pub(super) fn getcpu(cx: &mut CurrentTask, cpu: GuestAddr, node: GuestAddr, _unused: GuestAddr) -> SysResult {
+    let allowed = cx.task.core.with_fields(|f| f.sched.affinity);
+    let first = allowed.iter().zip(0u32..).find(|(word, _)| **word != 0);
+    let number = first.map_or(0, |(word, i)| i * 64 + word.trailing_zeros());
+    for (at, value) in [(cpu, number), (node, 0)] {
+        if !at.is_null() {
+            cx.put(at, &value)?;
+        }
+    }
+    Ok(0)
+}
+
+/// `syslog(2)`. The kernel writes nothing into its log, which is thus empty.
+///
+/// Errors: `EPERM` without `CAP_SYSLOG`, but for reading what there is; `EINVAL` for an unknown action or bad arguments.
+pub(super) async fn syslog(
+    cx: &mut CurrentTask,
+    action: i32,
+    buf: UserPtr<u8, Write>,
+    len: i32,
+) -> SysResult {
+    const READ: i32 = 2;
+    const READ_ALL: i32 = 3;
+    const READ_CLEAR: i32 = 4;
+    const CONSOLE_LEVEL: i32 = 8;
+    const SIZE_BUFFER: i32 = 10;
+    const BUFFER: u64 = 1 << 17;
+    if !matches!(action, READ_ALL | SIZE_BUFFER) && !cx.task.cred().has_cap(Cap::Syslog) {
+        return Err(Errno::EPERM);
+    }
+    match action {
+        READ | READ_ALL | READ_CLEAR if buf.is_null() || len < 0 => Err(Errno::EINVAL),
+        READ if len > 0 => {
+            let nothing = || -> IoResult<u64> { Err(IoError::Again) };
+            match cx.wait(&WaitSet::new(), None, nothing).await {
+                Ok(n) => Ok(n),
+                Err(WaitEnd::Failed(e)) => Err(e),
+                Err(WaitEnd::Interrupted | WaitEnd::TimedOut) => Err(cx.interrupted(Restart::Sys)),
+            }
+        }
+        CONSOLE_LEVEL if !(1..=8).contains(&len) => Err(Errno::EINVAL),
+        SIZE_BUFFER => Ok(BUFFER),
+        0..=9 => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 /// `getrandom(2)`. Never blocks: the host's pool is ready.

@@ -11,7 +11,9 @@ use kcore::id::{Fd, Pid};
 use kcore::user::{Read as R, UserPtr, Write as W};
 
 use super::args::Arg;
-use super::{SysResult, clone, execve, file, futex, memory, path, process, signal, system, time, wait};
+use super::{
+    SysResult, clone, execve, file, futex, memory, path, process, rusage, signal, system, time, wait,
+};
 use crate::current::CurrentTask;
 use crate::usermem::RawIovec;
 
@@ -119,7 +121,7 @@ syscalls! {
     58 vfork() => async clone::vfork, Full;
     59 execve(path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr) => async execve::execve, Partial("set-user-id bits are ignored");
     60 exit(status: i32) => sync process::exit, Full;
-    61 wait4(pid: Pid, status: GuestAddr, options: u32, rusage: GuestAddr) => async wait::wait4, Partial("no resource usage");
+    61 wait4(pid: Pid, status: GuestAddr, options: u32, rusage: GuestAddr) => async wait::wait4, Full;
     62 kill(pid: Pid, sig: i32) => sync signal::kill, Full;
     63 uname(buf: GuestAddr) => sync system::uname, Full;
     72 fcntl(fd: Fd, cmd: u32, arg: u64) => sync file::fcntl, Partial("no locks, leases, owners, pipe sizes or seals");
@@ -139,7 +141,11 @@ syscalls! {
     89 readlink(path: UserPtr<c_char>, buf: GuestAddr, size: i32) => sync path::readlink, Full;
     95 umask(mask: u32) => sync path::umask, Full;
     96 gettimeofday(tv: GuestAddr, tz: GuestAddr) => sync time::gettimeofday, Full;
+    98 getrusage(who: i32, out: GuestAddr) => sync rusage::getrusage, Full;
+    99 sysinfo(out: GuestAddr) => sync system::sysinfo, Full;
+    100 times(out: GuestAddr) => sync rusage::times, Full;
     102 getuid() => sync process::getuid, Full;
+    103 syslog(action: i32, buf: UserPtr<u8, W>, len: i32) => async system::syslog, Full;
     104 getgid() => sync process::getgid, Full;
     107 geteuid() => sync process::geteuid, Full;
     108 getegid() => sync process::getegid, Full;
@@ -164,8 +170,8 @@ syscalls! {
     217 getdents64(fd: Fd, buf: GuestAddr, size: u32) => sync file::getdents64, Full;
     218 set_tid_address(addr: GuestAddr) => sync process::set_tid_address, Full;
     219 restart_syscall() => sync signal::restart_syscall, Full;
-    228 clock_gettime(clock: i32, out: GuestAddr) => sync time::clock_gettime, Partial("no CPU clocks");
-    229 clock_getres(clock: i32, out: GuestAddr) => sync time::clock_getres, Partial("no CPU clocks");
+    228 clock_gettime(clock: i32, out: GuestAddr) => sync time::clock_gettime, Full;
+    229 clock_getres(clock: i32, out: GuestAddr) => sync time::clock_getres, Full;
     230 clock_nanosleep(clock: i32, flags: u32, req: GuestAddr, rem: GuestAddr) => async time::clock_nanosleep, Partial("a change of the real-time clock is not noticed");
     231 exit_group(status: i32) => sync process::exit_group, Full;
     234 tgkill(tgid: Pid, tid: Pid, sig: i32) => sync signal::tgkill, Full;
@@ -182,6 +188,7 @@ syscalls! {
     292 dup3(old: Fd, new: Fd, flags: u32) => sync file::dup3, Full;
     293 pipe2(fds: GuestAddr, flags: u32) => sync file::pipe2, Full;
     297 rt_tgsigqueueinfo(tgid: Pid, tid: Pid, sig: i32, info: GuestAddr) => sync signal::rt_tgsigqueueinfo, Full;
+    309 getcpu(cpu: GuestAddr, node: GuestAddr, unused: GuestAddr) => sync system::getcpu, Full;
     316 renameat2(olddir: Fd, old: UserPtr<c_char>, newdir: Fd, new: UserPtr<c_char>, flags: u32) => sync path::renameat2, Full;
     318 getrandom(buf: GuestAddr, count: usize, flags: u32) => sync system::getrandom, Full;
     439 faccessat2(dir: Fd, path: UserPtr<c_char>, mode: u32, flags: u32) => sync path::faccessat2, Full;

@@ -50,7 +50,7 @@ pub(super) async fn wait4(
         cx.put(status, &event.wstatus)?;
     }
     if !rusage.is_null() {
-        cx.put(rusage, &[0u64; 18])?;
+        cx.put(rusage, &super::rusage::words(&event.rusage))?;
     }
     u64::try_from(event.pid.0).map_err(|_| Errno::ECHILD)
 }

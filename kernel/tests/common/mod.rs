@@ -16,7 +16,7 @@ use kcore::io::{IoResult, IoSource, SliceSource};
 use kernel::sched::Idle;
 use kernel::{ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec};
 use mm::FrameAllocator;
-use platform::host::{HostClock, HostEntropy, HostMemory, install_parker};
+use platform::host::{HostClock, HostEntropy, HostMemory, host_machine, install_parker};
 use platform::ptrace::PtracePlatform;
 use vfs::consts::{O_CREAT, O_WRONLY};
 use vfs::fs::devfs::{DeviceRegistry, populate};
@@ -124,12 +124,14 @@ pub fn run(program: &Path, args: &[&str]) -> Outcome {
     let host = Host {
         platform,
         frames,
+        machine: host_machine(),
         clock,
         entropy,
         idle: Arc::new(Sleep::default()),
         trace: Some(lines.clone()),
     };
     let kernel = Kernel::new(host, vfs, "test");
+    let cred = Credentials { user_ns: kernel.user_ns().clone(), ..cred };
     let files = FdTable::new();
     let collect = Arc::new(Collect::default());
     for n in 0..3 {

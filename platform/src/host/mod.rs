@@ -8,7 +8,7 @@ mod park;
 
 pub use clock::HostClock;
 pub use entropy::HostEntropy;
-pub use info::{HostInfo, host_info};
+pub use info::host_machine;
 pub use memory::HostMemory;
 pub use park::{FutexParker, install_parker};
 
