@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::tree::{self, Access, Bind, Root};
 use crate::{compat, sandbox};
 
 /// Runs unmodified Linux programs on a userspace kernel.
@@ -19,7 +20,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a command on the host's tree, read-only but for /tmp, /var/tmp and /run, which are empty and in memory.
+    /// Run a command on the host's tree; all that it changes is kept in memory and gone afterwards.
     Do {
         #[command(flatten)]
         options: Options,
@@ -31,6 +32,12 @@ enum Command {
     Run {
         #[command(flatten)]
         options: Options,
+        /// Keep all changes in memory.
+        #[arg(long, conflicts_with = "readonly")]
+        overlay: bool,
+        /// Allow no changes.
+        #[arg(long)]
+        readonly: bool,
         /// The root directory.
         rootfs: PathBuf,
         /// The command and its arguments.
@@ -64,6 +71,12 @@ pub(crate) struct Options {
     /// Set a variable of the environment; without `=` take it from here.
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<OsString>,
+    /// Show a file or directory of the host in the sandbox; with `:ro` read-only.
+    #[arg(long = "bind", value_name = "SRC:DST[:ro]", value_parser = tree::value_parser())]
+    pub(crate) binds: Vec<Bind>,
+    /// Mount an empty tmpfs.
+    #[arg(long = "tmpfs", value_name = "DST", value_parser = tree::absolute)]
+    pub(crate) tmpfs: Vec<PathBuf>,
     /// Working directory of the command.
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
@@ -75,8 +88,15 @@ pub(crate) struct Options {
 /// Parses the command line and does what it says. Returns the status of the command that was run.
 pub(crate) fn run() -> Result<ExitCode> {
     match Cli::parse().command {
-        Command::Do { options, command } => sandbox::run(&options, None, &command),
-        Command::Run { options, rootfs, command } => sandbox::run(&options, Some(&rootfs), &command),
+        Command::Do { options, command } => sandbox::run(&options, &Root::Host, &command),
+        Command::Run { options, overlay, readonly, rootfs, command } => {
+            let access = match (overlay, readonly) {
+                (true, _) => Access::Overlay,
+                (_, true) => Access::ReadOnly,
+                _ => Access::Write,
+            };
+            sandbox::run(&options, &Root::Directory(rootfs, access), &command)
+        }
         Command::Compat { markdown } => {
             compat::print(markdown);
             Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ mod cli;
 mod compat;
 mod host;
 mod sandbox;
+mod tree;
 
 use std::process::ExitCode;
 

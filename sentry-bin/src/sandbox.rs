@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,13 +17,12 @@ use mm::FrameAllocator;
 use platform::Platform;
 use platform::host::{HostClock, HostEntropy, HostMemory, host_machine, install_parker};
 use platform::ptrace::PtracePlatform;
-use vfs::fs::devfs::{DeviceRegistry, populate};
-use vfs::fs::host::HostFs;
-use vfs::fs::tmpfs::{TmpFs, TmpFsOptions};
-use vfs::{FdTable, FileSystem, FsContext, MountIds, MountNamespace, OpCtx, Vfs, ops};
+use vfs::fs::devfs::DeviceRegistry;
+use vfs::{FdTable, FsContext, MountNamespace, OpCtx, Vfs, ops};
 
 use crate::cli::{Options, PlatformName};
-use crate::host::{FutexIdle, HostDir, StdioFiles};
+use crate::host::{FutexIdle, StdioFiles};
+use crate::tree::{Builder, Root};
 
 /// Threads that poll guest threads.
 const WORKERS: usize = 2;
@@ -39,11 +37,11 @@ impl TraceSink for StderrTrace {
     }
 }
 
-/// Runs `command` with `rootfs` as its root, or on the host's tree below a memory overlay.
+/// Runs `command` on `root`.
 ///
 /// Returns its status as shells do: 128 and the signal's number if a signal ended it, 127 if it was not found, 126 if it could not be
 /// executed. Errors: one that says what is missing or refused.
-pub(crate) fn run(options: &Options, rootfs: Option<&Path>, command: &[OsString]) -> Result<ExitCode> {
+pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Result<ExitCode> {
     install_parker();
     let memory = HostMemory::new().map_err(|e| anyhow!("the host refuses memory for the guest: {e}"))?;
     let platform: Arc<dyn Platform> = match options.platform {
@@ -53,7 +51,7 @@ pub(crate) fn run(options: &Options, rootfs: Option<&Path>, command: &[OsString]
     let clock: Arc<dyn Clock> = Arc::new(HostClock);
     let entropy: Arc<dyn Entropy> = Arc::new(HostEntropy);
     let vfs = Vfs { clock: clock.clone(), special: Arc::new(DeviceRegistry::new(entropy.clone(), None)) };
-    let ns = mounts(rootfs, &frames, &clock)?;
+    let ns = mounts(options, root, &frames, &clock)?;
     let trace: Option<Arc<dyn TraceSink>> =
         options.strace.then(|| Arc::new(StderrTrace(Mutex::new(std::io::stderr()))) as Arc<dyn TraceSink>);
     let machine = host_machine();
@@ -63,7 +61,7 @@ pub(crate) fn run(options: &Options, rootfs: Option<&Path>, command: &[OsString]
 
     let cred = Credentials::root(Arc::new(UserNamespace::default()));
     let fs = FsContext::new(ns);
-    enter_workdir(&kernel, &fs, &cred, options, rootfs.is_none())?;
+    enter_workdir(&kernel, &fs, &cred, options, matches!(root, Root::Host))?;
     let env = environment(options);
     let path = match find_program(&kernel, &fs, &cred, &command[0], &env) {
         Ok(path) => path,
@@ -100,45 +98,23 @@ fn cannot_run(program: &OsString, e: Errno) -> ExitCode {
     ExitCode::from(if e == Errno::ENOENT { 127 } else { 126 })
 }
 
-/// The sandbox's tree: the root, and `/dev`.
+/// The sandbox's tree: the root, `/dev`, and what the command line adds, in this order.
 fn mounts(
-    rootfs: Option<&Path>,
+    options: &Options,
+    root: &Root,
     frames: &Arc<FrameAllocator>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<MountNamespace>> {
-    let ids = Arc::new(MountIds::default());
     let store: Arc<dyn FrameStore> = frames.clone();
-    let tmpfs = |mode| {
-        let options = TmpFsOptions { mode, ..TmpFsOptions::default() };
-        TmpFs::new(ids.next_dev(), clock.clone(), store.clone(), options)
-    };
-    let dir = rootfs.unwrap_or(Path::new("/"));
-    let node = HostDir::open(dir, rootfs.is_some())
-        .map_err(|e| anyhow!("cannot use {} as the root: {}", dir.display(), e.text()))?;
-    let root = HostFs::new(node, ids.next_dev(), store.clone(), rootfs.is_none())?;
-    let ns = MountNamespace::new(ids.clone(), root, 0, "root");
-    let vfs =
-        Vfs { clock: clock.clone(), special: Arc::new(DeviceRegistry::new(Arc::new(HostEntropy), None)) };
-    let cred = Credentials::root(Arc::new(UserNamespace::default()));
-    let view = FsContext::new(ns.clone()).view();
-    let dev = tmpfs(0o755)?;
-    populate(&dev.root())?;
-    let mut places: Vec<(&[u8], Arc<TmpFs>)> = vec![(b"/dev", dev)];
-    if rootfs.is_none() {
-        // The host's tree stays as it is; these are where programs expect to write.
-        for place in [&b"/tmp"[..], b"/var/tmp", b"/run"] {
-            places.push((place, tmpfs(0o1777)?));
-        }
+    let tree = Builder::new(root, &store, clock)?;
+    tree.add_devices()?;
+    for place in &options.tmpfs {
+        tree.add_tmpfs(place)?;
     }
-    for (place, fs) in places {
-        match ops::lookup(&OpCtx::new(&vfs, &view, &cred), place, true) {
-            Ok(at) => drop(ns.mount(fs, &at, 0, "tmpfs").context("cannot mount a tmpfs")?),
-            // A root without such a directory stays without it.
-            Err(Errno::ENOENT) => {}
-            Err(e) => bail!("cannot look up {} in the root: {}", String::from_utf8_lossy(place), e.text()),
-        }
+    for bind in &options.binds {
+        tree.add_bind(bind)?;
     }
-    Ok(ns)
+    Ok(tree.namespace())
 }
 
 fn enter_workdir(

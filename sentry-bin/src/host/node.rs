@@ -30,6 +30,15 @@ impl HostDir {
         let place = fs::openat(CWD, path, flags, Mode::empty()).map_err(errno)?;
         Ok(HostDir::new(place, writable))
     }
+    /// The file or directory at `path`. Errors: the host's; `ENXIO` for anything else.
+    pub(crate) fn open_any(path: &Path, writable: bool) -> Result<Arc<HostDir>, Errno> {
+        let place = fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
+        let file_type = FileType::from_raw_mode(fs::fstat(&place).map_err(errno)?.st_mode);
+        match file_type {
+            FileType::Directory | FileType::RegularFile => Ok(HostDir::new(place, writable)),
+            _ => Err(Errno::ENXIO),
+        }
+    }
     fn new(place: OwnedFd, writable: bool) -> Arc<HostDir> {
         Arc::new(HostDir { place, data: OnceLock::new(), writable })
     }
