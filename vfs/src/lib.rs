@@ -19,6 +19,7 @@ pub mod mount;
 pub mod ops;
 pub mod path;
 pub mod perm;
+pub mod tty;
 pub mod walk;
 
 pub use abi::Errno;

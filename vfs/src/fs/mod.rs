@@ -1,6 +1,7 @@
 //! File systems, one folder each.
 
 pub mod devfs;
+pub mod devpts;
 pub mod host;
 pub mod overlay;
 pub mod pseudo;
