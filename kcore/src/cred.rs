@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::id::{Gid, Uid};
+pub use crate::user_ns::UserNamespace;
 
 /// A set of capabilities, bit `n` for capability number `n`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -57,6 +58,59 @@ pub enum Cap {
     CheckpointRestore,
 }
 
+impl Cap {
+    /// The capability of this number.
+    pub fn new(n: u64) -> Option<Cap> {
+        const ALL: [Cap; 41] = {
+            use Cap::*;
+            [
+                Chown,
+                DacOverride,
+                DacReadSearch,
+                Fowner,
+                Fsetid,
+                Kill,
+                Setgid,
+                Setuid,
+                Setpcap,
+                LinuxImmutable,
+                NetBindService,
+                NetBroadcast,
+                NetAdmin,
+                NetRaw,
+                IpcLock,
+                IpcOwner,
+                SysModule,
+                SysRawio,
+                SysChroot,
+                SysPtrace,
+                SysPacct,
+                SysAdmin,
+                SysBoot,
+                SysNice,
+                SysResource,
+                SysTime,
+                SysTtyConfig,
+                Mknod,
+                Lease,
+                AuditWrite,
+                AuditControl,
+                Setfcap,
+                MacOverride,
+                MacAdmin,
+                Syslog,
+                WakeAlarm,
+                BlockSuspend,
+                AuditRead,
+                Perfmon,
+                Bpf,
+                CheckpointRestore,
+            ]
+        };
+        ALL.get(usize::try_from(n).ok()?).copied()
+    }
+}
+
 impl CapSet {
     /// No capability.
     pub const EMPTY: CapSet = CapSet(0);
@@ -91,17 +145,6 @@ impl CapSet {
     pub const fn is_subset(self, other: CapSet) -> bool {
         self.0 & !other.0 == 0
     }
-}
-
-/// A user namespace, `user_namespaces(7)`. Identity is the `Arc`.
-#[derive(Debug, Default)]
-pub struct UserNamespace {
-    /// The namespace around it; `None` for the sandbox's initial one.
-    pub parent: Option<Arc<UserNamespace>>,
-    /// The user who made it, in the initial namespace.
-    pub owner: Option<Uid>,
-    /// How deep it is nested.
-    pub level: u32,
 }
 
 /// Who a task is. Immutable once shared: a change makes a new one.
@@ -192,5 +235,18 @@ impl Credentials {
     /// Whether `gid` is the file-system group or a supplementary one.
     pub fn in_group(&self, gid: Gid) -> bool {
         self.fsgid == gid || self.groups.contains(&gid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_name_capabilities() {
+        for n in 0..41 {
+            assert_eq!(Cap::new(n).unwrap() as u64, n);
+        }
+        assert_eq!(Cap::new(41), None);
     }
 }

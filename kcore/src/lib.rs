@@ -16,6 +16,7 @@ pub mod pages;
 pub mod sync;
 pub mod timer;
 pub mod user;
+pub mod user_ns;
 pub mod wait;
 
 pub use abi::Errno;

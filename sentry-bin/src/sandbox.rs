@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use abi::Errno;
 use anyhow::{Context, Result, anyhow, bail};
-use kcore::cred::{Credentials, UserNamespace};
+use kcore::cred::Credentials;
 use kcore::frame::FrameStore;
 use kcore::host::{Clock, Entropy};
 use kcore::id::Fd;
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
     let host = Host { platform, frames, machine, clock, entropy, idle, trace };
     let kernel = Kernel::new(host, vfs, &options.hostname);
 
-    let cred = Credentials::root(Arc::new(UserNamespace::default()));
+    let cred = Credentials::root(kernel.user_ns().clone());
     let fs = FsContext::new(ns);
     enter_workdir(&kernel, &fs, &cred, options, matches!(root, Root::Host))?;
     let env = environment(options);

@@ -1,8 +1,14 @@
 //! Changes of credentials, `setuid(2)`, `capset(2)`, `capabilities(7)`. Each makes new credentials from old ones.
 
+mod exec;
+mod prctl;
+
 use abi::Errno;
 use kcore::cred::{Cap, CapSet, Credentials};
 use kcore::id::{Gid, Uid};
+
+pub use exec::{ExecFile, ExecHazards, exec};
+pub use prctl::{ambient_lower, ambient_raise, drop_bounding, set_keep_caps, set_securebits};
 
 /// `SECBIT_NOROOT`.
 pub const NOROOT: u32 = 1;
@@ -10,12 +16,28 @@ pub const NOROOT: u32 = 1;
 pub const NO_SETUID_FIXUP: u32 = 4;
 /// `SECBIT_KEEP_CAPS`.
 pub const KEEP_CAPS: u32 = 16;
+/// `SECBIT_KEEP_CAPS_LOCKED`.
+pub const KEEP_CAPS_LOCKED: u32 = 32;
+/// `SECBIT_NO_CAP_AMBIENT_RAISE`.
+pub const NO_CAP_AMBIENT_RAISE: u32 = 64;
+
+/// What a change of the file-system user to and from the superuser takes and gives.
+const FS_CAPS: CapSet = CapSet::EMPTY
+    .with(Cap::Chown)
+    .with(Cap::Mknod)
+    .with(Cap::DacOverride)
+    .with(Cap::DacReadSearch)
+    .with(Cap::Fowner)
+    .with(Cap::Fsetid)
+    .with(Cap::LinuxImmutable)
+    .with(Cap::MacOverride);
 
 fn fixup(old: &Credentials, mut new: Credentials) -> Credentials {
+    let Some(superuser) = old.user_ns.root() else { return new };
     if old.securebits & NO_SETUID_FIXUP != 0 {
         return new;
     }
-    let root = |c: &Credentials| [c.uid, c.euid, c.suid].contains(&Uid::ROOT);
+    let root = |c: &Credentials| [c.uid, c.euid, c.suid].contains(&superuser);
     if root(old) && !root(&new) {
         if old.securebits & KEEP_CAPS == 0 {
             new.permitted = CapSet::EMPTY;
@@ -23,9 +45,9 @@ fn fixup(old: &Credentials, mut new: Credentials) -> Credentials {
         }
         new.ambient = CapSet::EMPTY;
     }
-    if old.euid == Uid::ROOT && new.euid != Uid::ROOT {
+    if old.euid == superuser && new.euid != superuser {
         new.effective = CapSet::EMPTY;
-    } else if old.euid != Uid::ROOT && new.euid == Uid::ROOT {
+    } else if old.euid != superuser && new.euid == superuser {
         new.effective = new.permitted;
     }
     new
@@ -57,6 +79,74 @@ pub fn setuid(c: &Credentials, u: Uid) -> Result<Credentials, Errno> {
         return setresuid(c, Some(u), Some(u), Some(u));
     }
     if u != c.uid && u != c.suid { Err(Errno::EPERM) } else { setresuid(c, None, Some(u), None) }
+}
+/// `setreuid(2)`; `None` leaves a number.
+///
+/// Errors: `EPERM`.
+pub fn setreuid(c: &Credentials, r: Option<Uid>, e: Option<Uid>) -> Result<Credentials, Errno> {
+    if !c.has_cap(Cap::Setuid)
+        && (r.is_some_and(|u| u != c.uid && u != c.euid)
+            || e.is_some_and(|u| u != c.uid && u != c.euid && u != c.suid))
+    {
+        return Err(Errno::EPERM);
+    }
+    let mut n = c.clone();
+    (n.uid, n.euid) = (r.unwrap_or(c.uid), e.unwrap_or(c.euid));
+    if r.is_some() || e.is_some_and(|u| u != c.uid) {
+        n.suid = n.euid;
+    }
+    n.fsuid = n.euid;
+    Ok(fixup(c, n))
+}
+/// `setfsuid(2)`: `None` if the caller may not.
+pub fn setfsuid(c: &Credentials, u: Uid) -> Option<Credentials> {
+    if ![c.uid, c.euid, c.suid, c.fsuid].contains(&u) && !c.has_cap(Cap::Setuid) {
+        return None;
+    }
+    let mut n = Credentials { fsuid: u, ..c.clone() };
+    if c.securebits & NO_SETUID_FIXUP == 0
+        && let Some(superuser) = c.user_ns.root()
+    {
+        if c.fsuid == superuser && u != superuser {
+            n.effective = n.effective.minus(FS_CAPS);
+        } else if c.fsuid != superuser && u == superuser {
+            n.effective = n.effective.or(FS_CAPS.and(n.permitted));
+        }
+    }
+    Some(n)
+}
+/// `setregid(2)`; `None` leaves a number.
+///
+/// Errors: `EPERM`.
+pub fn setregid(c: &Credentials, r: Option<Gid>, e: Option<Gid>) -> Result<Credentials, Errno> {
+    if !c.has_cap(Cap::Setgid)
+        && (r.is_some_and(|g| g != c.gid && g != c.egid)
+            || e.is_some_and(|g| g != c.gid && g != c.egid && g != c.sgid))
+    {
+        return Err(Errno::EPERM);
+    }
+    let mut n = c.clone();
+    (n.gid, n.egid) = (r.unwrap_or(c.gid), e.unwrap_or(c.egid));
+    if r.is_some() || e.is_some_and(|g| g != c.gid) {
+        n.sgid = n.egid;
+    }
+    n.fsgid = n.egid;
+    Ok(n)
+}
+/// `setfsgid(2)`: `None` if the caller may not.
+pub fn setfsgid(c: &Credentials, g: Gid) -> Option<Credentials> {
+    let own = [c.gid, c.egid, c.sgid, c.fsgid].contains(&g);
+    (own || c.has_cap(Cap::Setgid)).then(|| Credentials { fsgid: g, ..c.clone() })
+}
+/// `setgroups(2)`.
+///
+/// Errors: `EPERM` without `CAP_SETGID`, or where the user namespace forbids it.
+pub fn setgroups(c: &Credentials, mut groups: alloc::vec::Vec<Gid>) -> Result<Credentials, Errno> {
+    if !c.has_cap(Cap::Setgid) || !c.user_ns.may_setgroups() {
+        return Err(Errno::EPERM);
+    }
+    groups.sort_unstable();
+    Ok(Credentials { groups, ..c.clone() })
 }
 /// `setresgid(2)`; `None` leaves a number.
 ///
@@ -105,44 +195,4 @@ pub fn capset(
     }
     let ambient = c.ambient.and(permitted).and(inheritable);
     Ok(Credentials { effective, permitted, inheritable, ambient, ..c.clone() })
-}
-
-/// What `execve` finds on the file. Identities are `None` where the set-id bits do not count (or the mount says `nosuid`).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ExecFile {
-    /// Owner, if set-user-id.
-    pub setuid: Option<Uid>,
-    /// Group, if set-group-id.
-    pub setgid: Option<Gid>,
-    /// File capabilities: permitted, inheritable, and whether they become effective.
-    pub caps: Option<(CapSet, CapSet, bool)>,
-}
-
-/// The credentials after `execve(2)`, `capabilities(7)`, and whether they gained privileges (`AT_SECURE`).
-pub fn exec(c: &Credentials, file: &ExecFile, no_new_privs: bool) -> (Credentials, bool) {
-    let file = if no_new_privs { ExecFile::default() } else { *file };
-    let mut n = c.clone();
-    if let Some(u) = file.setuid {
-        n.euid = u;
-    }
-    if let Some(g) = file.setgid {
-        n.egid = g;
-    }
-    let (mut fp, mut fi, mut fe) = file.caps.unwrap_or_default();
-    let root = c.securebits & NOROOT == 0 && (n.euid == Uid::ROOT || n.uid == Uid::ROOT);
-    if root && !(file.caps.is_some() && n.uid != Uid::ROOT) {
-        (fp, fi) = (CapSet::ALL, CapSet::ALL);
-        fe = n.euid == Uid::ROOT;
-    }
-    let privileged = file.setuid.is_some() || file.setgid.is_some() || file.caps.is_some();
-    n.ambient = if privileged { CapSet::EMPTY } else { c.ambient };
-    n.permitted = c.inheritable.and(fi).or(fp.and(c.bounding)).or(n.ambient);
-    if no_new_privs {
-        n.permitted = n.permitted.and(c.permitted);
-    }
-    n.effective = if fe { n.permitted } else { n.ambient };
-    (n.suid, n.fsuid, n.sgid, n.fsgid) = (n.euid, n.euid, n.egid, n.egid);
-    n.securebits &= !KEEP_CAPS;
-    let secure = n.euid != n.uid || n.egid != n.gid || n.uid != Uid::ROOT && fe && file.caps.is_some();
-    (n, secure)
 }

@@ -9,8 +9,8 @@ pub struct Prctl {
     pub tsc_traps: bool,
     /// `PR_SET_IO_FLUSHER`.
     pub io_flusher: bool,
-    /// `PR_MCE_KILL` policy.
-    pub mce_kill: u32,
+    /// `PR_MCE_KILL`: early (`true`) or late; `None` is the default.
+    pub mce_kill: Option<bool>,
     /// `PR_SET_THP_DISABLE`.
     pub thp_disable: bool,
 }

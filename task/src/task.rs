@@ -80,6 +80,8 @@ pub struct TaskFields {
     pub pdeath_signal: Option<Signal>,
     /// What `prctl(2)` sets per thread.
     pub prctl: Prctl,
+    /// `personality(2)`.
+    pub personality: u32,
     /// Seccomp state.
     pub seccomp: Seccomp,
 }

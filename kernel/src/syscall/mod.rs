@@ -2,16 +2,22 @@
 
 mod args;
 mod clone;
+mod cred;
 mod execve;
 mod file;
 mod futex;
+mod limits;
 mod memory;
 mod path;
+mod prctl;
+mod priority;
 mod process;
 mod rusage;
+mod sched;
 mod signal;
 mod system;
 pub mod table;
+mod target;
 mod time;
 mod wait;
 

@@ -74,26 +74,6 @@ pub(super) fn getsid(cx: &mut CurrentTask, pid: kcore::id::Pid) -> SysResult {
     positive(cx.kernel().processes().getsid(&cx.task.core, pid)?)
 }
 
-/// `getuid(2)`.
-pub(super) fn getuid(cx: &mut CurrentTask) -> SysResult {
-    Ok(cx.task.cred().uid.0.into())
-}
-
-/// `geteuid(2)`.
-pub(super) fn geteuid(cx: &mut CurrentTask) -> SysResult {
-    Ok(cx.task.cred().euid.0.into())
-}
-
-/// `getgid(2)`.
-pub(super) fn getgid(cx: &mut CurrentTask) -> SysResult {
-    Ok(cx.task.cred().gid.0.into())
-}
-
-/// `getegid(2)`.
-pub(super) fn getegid(cx: &mut CurrentTask) -> SysResult {
-    Ok(cx.task.cred().egid.0.into())
-}
-
 /// `set_tid_address(2)`.
 pub(super) fn set_tid_address(cx: &mut CurrentTask, addr: GuestAddr) -> SysResult {
     cx.task.core.with_fields(|f| f.clear_child_tid = addr.0);
@@ -116,4 +96,16 @@ pub(super) fn arch_prctl(cx: &mut CurrentTask, code: i32, addr: u64) -> SysResul
         _ => return Err(Errno::EINVAL),
     }
     Ok(0)
+}
+
+/// `personality(2)`: the one before; `0xffffffff` only asks.
+pub(super) fn personality(cx: &mut CurrentTask, persona: u32) -> SysResult {
+    let core = &cx.task.core;
+    Ok(core.with_fields(|f| {
+        let old = f.personality;
+        if persona != u32::MAX {
+            f.personality = persona;
+        }
+        old.into()
+    }))
 }

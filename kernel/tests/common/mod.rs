@@ -131,7 +131,6 @@ pub fn run(program: &Path, args: &[&str]) -> Outcome {
         trace: Some(lines.clone()),
     };
     let kernel = Kernel::new(host, vfs, "test");
-    let cred = Credentials { user_ns: kernel.user_ns().clone(), ..cred };
     let files = FdTable::new();
     let collect = Arc::new(Collect::default());
     for n in 0..3 {
@@ -140,6 +139,7 @@ pub fn run(program: &Path, args: &[&str]) -> Outcome {
     let args =
         std::iter::once("program").chain(args.iter().copied()).map(|a| a.as_bytes().to_vec()).collect();
     let env = vec![b"HOME=/".to_vec(), b"LC_ALL=C".to_vec()];
+    let cred = Credentials::root(kernel.user_ns().clone());
     let request = ExecRequest { path: b"/program".to_vec(), args, env, files, fs, cred };
     let current = exec(&kernel, request).unwrap();
     kernel.start(current);
@@ -156,7 +156,9 @@ pub fn run(program: &Path, args: &[&str]) -> Outcome {
 pub fn same_as_here(program: &Path, args: &[&str]) {
     let host = Command::new(program).args(args).env_clear().env("LC_ALL", "C").output().unwrap();
     let outcome = run(program, args);
-    assert_eq!(outcome.output, String::from_utf8_lossy(&host.stdout), "{}", outcome.trace);
+    let expected = String::from_utf8_lossy(&host.stdout);
+    let first = expected.lines().zip(outcome.output.lines()).find(|(e, o)| e != o);
+    assert_eq!(outcome.output, expected, "first difference (host, kernel): {first:?}\n{}", outcome.trace);
     let code = host.status.code().and_then(|c| u8::try_from(c).ok()).map(ExitStatus::Exited);
     assert_eq!(Some(outcome.status), code, "{}", outcome.trace);
 }

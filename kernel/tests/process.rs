@@ -1,0 +1,10 @@
+//! Programs about processes, run natively and in a kernel on ptrace: both print the same.
+
+mod common;
+
+use common::{compile, same_as_here};
+
+#[test]
+fn credentials_limits_and_priorities() {
+    same_as_here(&compile("credentials", &["-static"]), &[]);
+}
