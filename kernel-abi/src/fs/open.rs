@@ -1,6 +1,8 @@
 //! Opening and naming files: `open(2)`, `openat2(2)`, `lseek(2)`, `rename(2)`, `access(2)`, limits of names.
 #![allow(missing_docs, reason = "the constants have Linux's names and meanings")]
 
+/// The C library's name of `FASYNC`.
+pub use crate::arch::current::open::FASYNC as O_ASYNC;
 pub use crate::arch::current::open::*;
 
 constants! {
