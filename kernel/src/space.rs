@@ -1,6 +1,7 @@
 //! Joins an address space of `mm` to a guest space of the platform.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::Errno;
 use mm::{AddressSpace, Layout, MapOp, Prot, SpaceBackend};
@@ -43,6 +44,8 @@ pub(crate) struct Memory {
     pub(crate) mm: Arc<AddressSpace>,
     pub(crate) space: Arc<dyn GuestSpace>,
     pub(crate) image: Arc<Image>,
+    /// The `MEMBARRIER_CMD_REGISTER_*` commands that were given.
+    pub(crate) barriers: Arc<AtomicU32>,
 }
 
 /// Bytes below the top of the address space where the stack ends at most, and below which mappings are placed at most: both
@@ -61,12 +64,13 @@ pub(crate) fn new_memory(kernel: &Kernel, exe: Arc<Executable>) -> Result<Memory
     let layout = Layout { min: caps.min_address, max: caps.max_address, mmap_base, stack_top };
     let backend = Arc::new(Backend(space.clone()));
     let mm = AddressSpace::new(host.frames.clone(), backend, layout, caps.precise_faults);
-    Ok(Memory { mm, space, image: Image::new(exe) })
+    Ok(Memory { mm, space, image: Image::new(exe), barriers: Arc::default() })
 }
 
 /// A child's copy of a memory. Errors: `ENOMEM`, `EAGAIN` when the host refuses another stub.
 pub(crate) fn fork_memory(kernel: &Kernel, parent: &Memory) -> Result<Memory, Errno> {
     let space = kernel.host().platform.new_space()?;
     let mm = parent.mm.fork(Arc::new(Backend(space.clone())))?;
-    Ok(Memory { mm, space, image: parent.image.fork() })
+    let barriers = Arc::new(AtomicU32::new(parent.barriers.load(Ordering::Relaxed)));
+    Ok(Memory { mm, space, image: parent.image.fork(), barriers })
 }

@@ -59,3 +59,8 @@ fn processes_signals_and_threads() {
 fn futexes() {
     same_as_here(&compile("futexes", &["-static", "-pthread"]), &[]);
 }
+
+#[test]
+fn mappings() {
+    same_as_here(&compile("mappings", &["-static", "-w"]), &[]);
+}

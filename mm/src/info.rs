@@ -178,6 +178,14 @@ impl AddressSpace {
     pub fn vma_at(&self, addr: GuestAddr) -> Option<GuestRange> {
         self.inner.read().vmas.find(addr.0).map(|v| guest_range(v.start, v.end))
     }
+    /// The start of the stack that `start..end` begins in or below, for `PROT_GROWSDOWN`.
+    ///
+    /// Errors: `ENOMEM` if nothing is mapped there; `EINVAL` for a mapping that does not grow downwards.
+    pub fn stack_at(&self, start: GuestAddr, end: GuestAddr) -> Result<GuestAddr, Errno> {
+        let inner = self.inner.read();
+        let v = inner.vmas.range(start.0, end.0).next().ok_or(Errno::ENOMEM)?;
+        if v.flags.contains(VmFlags::GROWSDOWN) { Ok(GuestAddr(v.start)) } else { Err(Errno::EINVAL) }
+    }
     /// Start and end of the heap (`start_brk` and `brk`).
     pub fn brk_range(&self) -> GuestRange {
         let inner = self.inner.read();

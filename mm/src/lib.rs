@@ -28,8 +28,3 @@ pub use types::{
     FaultAccess, FaultOutcome, FileMapping, Layout, Limits, MapOp, MmapRequest, Prot, SpaceBackend, VmFlags,
 };
 pub use user_io::{Iovec, IovecList, UserSink, UserSource};
-
-/// The flags and advice numbers of the memory calls.
-pub mod flags {
-    pub use crate::types::{madvise::*, mcl::*, mremap::*, ms::*};
-}

@@ -159,6 +159,8 @@ pub struct MmapRequest {
     pub fixed: bool,
     /// `MAP_FIXED_NOREPLACE`: fails if something is there.
     pub noreplace: bool,
+    /// `MAP_32BIT`: below 2 GiB, unless there is an address.
+    pub low: bool,
     /// `MAP_GROWSDOWN`.
     pub grows_down: bool,
     /// `MAP_POPULATE`.
@@ -207,56 +209,4 @@ impl FaultOutcome {
     pub(crate) const MAPERR: FaultOutcome = FaultOutcome::Segv { code: 1 };
     pub(crate) const ACCERR: FaultOutcome = FaultOutcome::Segv { code: 2 };
     pub(crate) const ADRERR: FaultOutcome = FaultOutcome::Bus { code: 2 };
-}
-
-/// Advice numbers of `madvise(2)`.
-#[allow(missing_docs)]
-pub(crate) mod madvise {
-    pub const MADV_NORMAL: i32 = 0;
-    pub const MADV_RANDOM: i32 = 1;
-    pub const MADV_SEQUENTIAL: i32 = 2;
-    pub const MADV_WILLNEED: i32 = 3;
-    pub const MADV_DONTNEED: i32 = 4;
-    pub const MADV_FREE: i32 = 8;
-    pub const MADV_REMOVE: i32 = 9;
-    pub const MADV_DONTFORK: i32 = 10;
-    pub const MADV_DOFORK: i32 = 11;
-    pub const MADV_MERGEABLE: i32 = 12;
-    pub const MADV_UNMERGEABLE: i32 = 13;
-    pub const MADV_HUGEPAGE: i32 = 14;
-    pub const MADV_NOHUGEPAGE: i32 = 15;
-    pub const MADV_DONTDUMP: i32 = 16;
-    pub const MADV_DODUMP: i32 = 17;
-    pub const MADV_WIPEONFORK: i32 = 18;
-    pub const MADV_KEEPONFORK: i32 = 19;
-    pub const MADV_COLD: i32 = 20;
-    pub const MADV_PAGEOUT: i32 = 21;
-    pub const MADV_POPULATE_READ: i32 = 22;
-    pub const MADV_POPULATE_WRITE: i32 = 23;
-    pub const MADV_DONTNEED_LOCKED: i32 = 24;
-    pub const MADV_COLLAPSE: i32 = 25;
-}
-
-/// Flags of `mremap(2)`.
-#[allow(missing_docs)]
-pub(crate) mod mremap {
-    pub const MREMAP_MAYMOVE: u32 = 1;
-    pub const MREMAP_FIXED: u32 = 2;
-    pub const MREMAP_DONTUNMAP: u32 = 4;
-}
-
-/// Flags of `msync(2)`.
-#[allow(missing_docs)]
-pub(crate) mod ms {
-    pub const MS_ASYNC: u32 = 1;
-    pub const MS_INVALIDATE: u32 = 2;
-    pub const MS_SYNC: u32 = 4;
-}
-
-/// Flags of `mlockall(2)`.
-#[allow(missing_docs)]
-pub(crate) mod mcl {
-    pub const MCL_CURRENT: u32 = 1;
-    pub const MCL_FUTURE: u32 = 2;
-    pub const MCL_ONFAULT: u32 = 4;
 }

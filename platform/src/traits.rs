@@ -25,6 +25,8 @@ pub struct PlatformCaps {
     pub xsave_size: usize,
     /// The `XCR0` feature mask of the state in [`FpuState`].
     pub xfeatures: u64,
+    /// Whether [`Platform::barrier`] works.
+    pub barrier: bool,
 }
 
 /// Makes address spaces and threads that run guest code.
@@ -37,6 +39,12 @@ pub trait Platform: Send + Sync {
     fn new_space(&self) -> Result<Arc<dyn GuestSpace>, Errno>;
     /// A new thread that will run in `space`, which must come from this platform.
     fn new_thread(&self, space: &Arc<dyn GuestSpace>) -> Result<Box<dyn GuestThread>, Errno>;
+    /// When it returns, every processor that was running guest code has passed a full memory barrier, `membarrier(2)`.
+    ///
+    /// Errors: `ENOSYS` if the host cannot do that. Default: that.
+    fn barrier(&self) -> Result<(), Errno> {
+        Err(Errno::ENOSYS)
+    }
 }
 
 /// One change of an address space.

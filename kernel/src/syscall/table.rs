@@ -112,6 +112,7 @@ syscalls! {
     24 sched_yield() => async sched::sched_yield, Full;
     25 mremap(old: GuestAddr, old_len: u64, new_len: u64, flags: u32, new: GuestAddr) => sync memory::mremap, Full;
     26 msync(addr: GuestAddr, len: u64, flags: u32) => sync memory::msync, Full;
+    27 mincore(addr: GuestAddr, len: u64, out: GuestAddr) => sync memory::mincore, Full;
     28 madvise(addr: GuestAddr, len: u64, advice: i32) => sync memory::madvise, Full;
     32 dup(fd: Fd) => sync file::dup, Full;
     33 dup2(old: Fd, new: Fd) => sync file::dup2, Full;
@@ -187,6 +188,10 @@ syscalls! {
     146 sched_get_priority_max(policy: u32) => sync sched::sched_get_priority_max, Full;
     147 sched_get_priority_min(policy: u32) => sync sched::sched_get_priority_min, Full;
     148 sched_rr_get_interval(pid: Pid, out: GuestAddr) => sync sched::sched_rr_get_interval, Full;
+    149 mlock(addr: GuestAddr, len: u64) => sync memory::mlock, Full;
+    150 munlock(addr: GuestAddr, len: u64) => sync memory::munlock, Full;
+    151 mlockall(flags: u32) => sync memory::mlockall, Full;
+    152 munlockall() => sync memory::munlockall, Full;
     157 prctl(option: u32, arg2: u64, arg3: u64, arg4: u64, arg5: u64) => sync prctl::prctl, Partial("no PR_SET_MM, PR_SET_VMA, seccomp, traps of the time-stamp counter");
     158 arch_prctl(code: i32, addr: u64) => sync process::arch_prctl, Partial("FS and GS bases only");
     160 setrlimit(resource: u32, new: GuestAddr) => sync limits::setrlimit, Partial("RLIMIT_CPU, RTTIME, CORE and RSS are kept, without effect");
@@ -198,6 +203,7 @@ syscalls! {
     202 futex(addr: GuestAddr, op: u32, value: u32, timeout: GuestAddr, addr2: GuestAddr, value3: u32) => async futex::futex, Full;
     203 sched_setaffinity(pid: Pid, len: usize, mask: GuestAddr) => sync sched::sched_setaffinity, Partial("kept; any worker may serve a task");
     204 sched_getaffinity(pid: Pid, len: u32, mask: GuestAddr) => sync sched::sched_getaffinity, Full;
+    216 remap_file_pages(start: GuestAddr, len: u64, prot: u64, page: u64, flags: u32) => sync memory::remap_file_pages, Partial("within one mapping only");
     217 getdents64(fd: Fd, buf: GuestAddr, size: u32) => sync file::getdents64, Full;
     218 set_tid_address(addr: GuestAddr) => sync process::set_tid_address, Full;
     219 restart_syscall() => sync signal::restart_syscall, Full;
@@ -227,6 +233,11 @@ syscalls! {
     315 sched_getattr(pid: Pid, attr: GuestAddr, size: u32, flags: u32) => sync sched::sched_getattr, Full;
     316 renameat2(olddir: Fd, old: UserPtr<c_char>, newdir: Fd, new: UserPtr<c_char>, flags: u32) => sync path::renameat2, Full;
     318 getrandom(buf: GuestAddr, count: usize, flags: u32) => sync system::getrandom, Full;
+    324 membarrier(command: u32, flags: u32) => sync memory::membarrier, Partial("no barriers of restartable sequences and of instruction fetches");
+    325 mlock2(addr: GuestAddr, len: u64, flags: u32) => sync memory::mlock2, Full;
+    329 pkey_mprotect(addr: GuestAddr, len: u64, prot: u32, key: i32) => sync memory::pkey_mprotect, Full;
+    330 pkey_alloc(flags: u64, rights: u64) => sync memory::pkey_alloc, Full;
+    331 pkey_free(key: i32) => sync memory::pkey_free, Full;
     439 faccessat2(dir: Fd, path: UserPtr<c_char>, mode: u32, flags: u32) => sync path::faccessat2, Full;
     449 futex_waitv(waiters: GuestAddr, n: u32, flags: u32, timeout: GuestAddr, clock: i32) => async futex::futex_waitv, Full;
     454 futex_wake(addr: GuestAddr, mask: u64, n: i32, flags: u32) => sync futex::futex_wake, Full;

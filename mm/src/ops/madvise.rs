@@ -12,9 +12,9 @@ use super::aligned;
 use crate::anon::SharedAnon;
 use crate::resident::Kind;
 use crate::space::{AddressSpace, Inner};
-use crate::types::madvise::*;
 use crate::types::{FaultAccess, FaultOutcome, Prot, VmFlags};
 use crate::vma::{Vma, object_id};
+use abi::mm::*;
 
 impl AddressSpace {
     /// Takes advice on a range, [`madvise(2)`](https://man7.org/linux/man-pages/man2/madvise.2.html).
@@ -36,10 +36,10 @@ impl AddressSpace {
         }
         self.update(|s| s.advise(start, end, advice))
     }
-    /// The object and byte range behind an address of a shared, writable file mapping, for `MADV_REMOVE` (to
+    /// The object and byte range behind an address of a shared file mapping that may be writable, for `MADV_REMOVE` (to
     /// punch a hole there) and the like; the range ends with the mapping.
     ///
-    /// Errors: `ENOMEM` if nothing is mapped; `EINVAL` for locked or anonymous memory; `EACCES` if not shared and writable.
+    /// Errors: `ENOMEM` if nothing is mapped; `EINVAL` for locked or anonymous memory; `EACCES` if not shared, or never writable.
     pub fn remove_target(&self, addr: GuestAddr) -> Result<(Arc<dyn Mappable>, u64, u64), Errno> {
         let inner = self.inner.read();
         let v = inner.vmas.find(addr.0).ok_or(Errno::ENOMEM)?;
@@ -47,7 +47,7 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let (file, offset) = v.file_at(addr.0).ok_or(Errno::EINVAL)?;
-        if !v.shared() || !v.prot.contains(Prot::WRITE) {
+        if !v.shared() || !v.max_prot.contains(Prot::WRITE) {
             return Err(Errno::EACCES);
         }
         Ok((file.object.clone(), offset, v.end - addr.0))

@@ -6,7 +6,7 @@ use kcore::addr::{GuestAddr, PAGE_SIZE};
 use super::round_up;
 use crate::space::{AddressSpace, Inner};
 use crate::types::VmFlags;
-use crate::types::mcl::{MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT};
+use abi::mm::{MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT};
 
 const ANY: VmFlags = VmFlags::LOCKED.union(VmFlags::LOCK_ON_FAULT);
 

@@ -92,7 +92,11 @@ impl Inner {
         {
             return Err(Errno::EAGAIN);
         }
-        let start = if fixed { addr } else { self.find_free(addr, len)? };
+        let start = match (fixed, req.low) {
+            (true, _) => addr,
+            (false, true) => self.find_low(addr, len)?,
+            (false, false) => self.find_free(addr, len)?,
+        };
         let end = start + len;
 
         let backing = match req.file {

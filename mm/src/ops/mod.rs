@@ -11,6 +11,7 @@ mod mremap;
 mod msync;
 mod munmap;
 mod place;
+mod remap_file_pages;
 
 use abi::Errno;
 use kcore::addr::{GuestAddr, PAGE_SIZE};

@@ -9,8 +9,8 @@ use super::round_up;
 use crate::resident::Run;
 use crate::space::{AddressSpace, Inner};
 use crate::types::VmFlags;
-use crate::types::mremap::{MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE};
 use crate::vma::{Backing, Vma};
+use abi::mm::{MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE};
 
 /// Runs of a moved mapping that are shown at once; faults show the rest.
 const SHOW_MAX: usize = 64;
@@ -56,13 +56,13 @@ impl Inner {
             return Err(Errno::EINVAL);
         }
         let old_end = old.checked_add(old_len).ok_or(Errno::EINVAL)?;
-        if fixed {
+        if fixed || keep {
             let new_end =
                 new_addr.checked_add(new_len).filter(|e| *e <= self.layout.max.0).ok_or(Errno::EINVAL)?;
             if !new_addr.is_multiple_of(PAGE_SIZE) || (new_addr < old_end && old < new_end) {
                 return Err(Errno::EINVAL);
             }
-            if new_addr < self.layout.min.0 {
+            if fixed && new_addr < self.layout.min.0 {
                 return Err(Errno::EPERM);
             }
         }

@@ -8,7 +8,7 @@ use kcore::addr::GuestAddr;
 use super::aligned;
 use crate::space::AddressSpace;
 use crate::types::VmFlags;
-use crate::types::ms::{MS_ASYNC, MS_INVALIDATE, MS_SYNC};
+use abi::mm::{MS_ASYNC, MS_INVALIDATE, MS_SYNC};
 
 impl AddressSpace {
     /// Writes changes in shared file mappings back, [`msync(2)`](https://man7.org/linux/man-pages/man2/msync.2.html).

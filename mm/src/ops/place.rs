@@ -76,4 +76,24 @@ impl Inner {
         }
         if layout.max.0.saturating_sub(bottom) >= len { Ok(bottom) } else { Err(Errno::ENOMEM) }
     }
+    /// A free place for `MAP_32BIT`: at `hint` if that is free and low enough, else as low as possible in the second GiB.
+    ///
+    /// Errors: `ENOMEM`.
+    pub(crate) fn find_low(&self, hint: u64, len: u64) -> Result<u64, Errno> {
+        const LOW: (u64, u64) = (1 << 30, 1 << 31);
+        let top = LOW.1.min(self.layout.max.0);
+        if hint >= self.layout.min.0
+            && hint.checked_add(len).is_some_and(|end| end <= top && self.is_free(hint, end))
+        {
+            return Ok(hint);
+        }
+        let mut bottom = LOW.0.max(self.layout.min.0);
+        for v in self.vmas.range(bottom, top) {
+            if self.floor(v.start, v.flags).saturating_sub(bottom) >= len {
+                return Ok(bottom);
+            }
+            bottom = bottom.max(v.end);
+        }
+        if top.saturating_sub(bottom) >= len { Ok(bottom) } else { Err(Errno::ENOMEM) }
+    }
 }

@@ -1,11 +1,13 @@
 //! The services of the host that a kernel needs: memory, clocks, randomness, sleeping.
 
+mod barrier;
 mod clock;
 mod entropy;
 mod info;
 mod memory;
 mod park;
 
+pub use barrier::{barrier, register_barrier};
 pub use clock::HostClock;
 pub use entropy::HostEntropy;
 pub use info::host_machine;

@@ -89,6 +89,8 @@ impl PtracePlatform {
     /// Uses the real-time signal `SIGRTMIN + 5` to wake the tracer. The rest of the process must not reap children that it did not
     /// start (`waitpid(-1)` without `__WNOTHREAD`).
     pub fn new(memory: &Arc<HostMemory>) -> Result<Arc<PtracePlatform>, PtraceError> {
+        // Before the seed is forked, so that all stubs are registered, too.
+        let barrier = crate::host::register_barrier().is_ok();
         let queue = Arc::new(Queue::default());
         let (reply, result) = mpsc::sync_channel(1);
         let fd = memory.raw_fd();
@@ -108,6 +110,7 @@ impl PtracePlatform {
             precise_faults: false,
             xsave_size: layout.size,
             xfeatures: layout.xfeatures,
+            barrier,
         };
         let tracer = TracerHandle { queue, layout, memory_len: memory.len(), _memory: memory.clone() };
         Ok(Arc::new(PtracePlatform { tracer: Arc::new(tracer), caps }))
@@ -147,5 +150,8 @@ impl Platform for PtracePlatform {
     }
     fn new_thread(&self, space: &Arc<dyn GuestSpace>) -> Result<Box<dyn GuestThread>, Errno> {
         Ok(Box::new(PtraceThread::new(own_space(&self.tracer, &**space)?)))
+    }
+    fn barrier(&self) -> Result<(), Errno> {
+        if self.caps.barrier { crate::host::barrier() } else { Err(Errno::ENOSYS) }
     }
 }
