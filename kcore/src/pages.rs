@@ -75,6 +75,44 @@ impl FilePages {
         fill(&frame)?;
         Ok(self.inner.lock().pages.entry(index).or_insert(frame).clone())
     }
+    /// Adds pages with the content `data` from `index` on, the last one filled up with zeroes. Pages that are there stay as they are.
+    ///
+    /// Errors: `ENOMEM`.
+    pub fn fill(&self, index: u64, data: &[u8]) -> Result<(), Errno> {
+        let mut inner = self.inner.lock();
+        let pieces: Vec<&[u8]> = data.chunks(PAGE_SIZE as usize).collect();
+        let mut from = 0;
+        while from < pieces.len() {
+            let missing = |i: &usize| !inner.pages.contains_key(&(index + *i as u64));
+            let run = (from..pieces.len()).take_while(missing).count();
+            if run == 0 {
+                from += 1;
+                continue;
+            }
+            // In one piece, so that it can be mapped in one.
+            let at = self.store.alloc(run as u64)?;
+            for (i, piece) in (from as u64..).zip(&pieces[from..from + run]) {
+                let page = FileOffset(at.0 + (i - from as u64) * PAGE_SIZE);
+                self.store.write(page, piece);
+                inner.pages.insert(index + i, Frame::from_owned(&self.store, page));
+            }
+            from += run;
+        }
+        Ok(())
+    }
+    /// Changes bytes from `offset` on in the pages that are there.
+    pub fn overwrite(&self, offset: u64, data: &[u8]) {
+        let mut done = 0;
+        while done < data.len() {
+            let pos = offset + done as u64;
+            let within = (pos % PAGE_SIZE) as usize;
+            let n = (PAGE_SIZE as usize - within).min(data.len() - done);
+            if let Some(f) = self.get(pos / PAGE_SIZE) {
+                f.write(within, &data[done..done + n]);
+            }
+            done += n;
+        }
+    }
     /// Puts `frame` at this index, in place of what was there.
     pub fn insert(&self, index: u64, frame: Frame) {
         self.inner.lock().pages.insert(index, frame);

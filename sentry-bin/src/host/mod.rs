@@ -1,11 +1,15 @@
 //! What the host gives to the kernel: directories, standard streams, sleep.
 
 mod idle;
+mod lower;
 mod node;
+mod owners;
+mod shared;
 mod stdio;
 
 pub(crate) use idle::FutexIdle;
-pub(crate) use node::HostDir;
+pub(crate) use node::open_tree;
+pub(crate) use owners::Owners;
 pub(crate) use stdio::StdioFiles;
 
 use abi::Errno;

@@ -1,118 +1,76 @@
-//! Files of the host, reached one name at a time beneath a directory that was opened at start.
+//! What all files of the host have in common.
 
 use std::ffi::{CStr, OsStr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use abi::Errno;
 use kcore::id::{Gid, Uid};
-use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Timespec, Timestamps};
+use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use vfs::fs::host::HostNode;
 use vfs::inode::DirEntry;
-use vfs::{AttrChange, FileKind, InodeAttr, NewInode, TimeChange, Timestamp};
+use vfs::{FileKind, InodeAttr, StatFs, Timestamp};
 
 use super::errno;
+use super::lower::LowerNode;
+use super::owners::Owners;
+use super::shared::SharedNode;
 
-/// A file or directory of the host, held by an `O_PATH` descriptor. Symbolic links are never followed.
-pub(crate) struct HostDir {
-    place: OwnedFd,
-    /// Open for reading (and writing if the host allows it), on first use.
-    data: OnceLock<OwnedFd>,
-    writable: bool,
+/// File systems that show the host's kernel and its processes: the sandbox sees them as empty.
+const HIDDEN: [u64; 9] = [
+    0x9fa0,      // procfs
+    0x6265_6572, // sysfs
+    0x1cd1,      // devpts
+    0x27_e0eb,   // cgroup
+    0x6367_7270, // cgroup2
+    0x6462_6720, // debugfs
+    0x7472_6163, // tracefs
+    0x6e73_6673, // nsfs
+    0xcafe_4a11, // bpf
+];
+
+/// What the nodes of one tree share.
+pub(super) struct Tree {
+    pub(super) owners: Owners,
+    /// `/proc/self/fd`: the way to open again what a descriptor with `O_PATH` holds.
+    pub(super) descriptors: OwnedFd,
 }
 
-impl HostDir {
-    /// The directory at `path`. Errors: the host's.
-    pub(crate) fn open(path: &Path, writable: bool) -> Result<Arc<HostDir>, Errno> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let place = fs::openat(CWD, path, flags, Mode::empty()).map_err(errno)?;
-        Ok(HostDir::new(place, writable))
+/// Opens the file or directory at `path` as the top of a tree, read-only or with changes going to the host. Symbolic links in `path`
+/// itself are followed; nothing below is.
+///
+/// Errors: the host's; `ENXIO` for what is neither a file nor a directory.
+pub(crate) fn open_tree(path: &Path, writable: bool, owners: Owners) -> Result<Arc<dyn HostNode>, Errno> {
+    let place = fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
+    let kind = FileType::from_raw_mode(fs::fstat(&place).map_err(errno)?.st_mode);
+    if !matches!(kind, FileType::Directory | FileType::RegularFile) {
+        return Err(Errno::ENXIO);
     }
-    /// The file or directory at `path`. Errors: the host's; `ENXIO` for anything else.
-    pub(crate) fn open_any(path: &Path, writable: bool) -> Result<Arc<HostDir>, Errno> {
-        let place = fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
-        let file_type = FileType::from_raw_mode(fs::fstat(&place).map_err(errno)?.st_mode);
-        match file_type {
-            FileType::Directory | FileType::RegularFile => Ok(HostDir::new(place, writable)),
-            _ => Err(Errno::ENXIO),
-        }
-    }
-    fn new(place: OwnedFd, writable: bool) -> Arc<HostDir> {
-        Arc::new(HostDir { place, data: OnceLock::new(), writable })
-    }
-    fn data(&self) -> Result<&OwnedFd, Errno> {
-        if let Some(fd) = self.data.get() {
-            return Ok(fd);
-        }
-        let reopen = |mode| {
-            let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.place));
-            fs::openat(CWD, link, mode | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty())
-        };
-        let fd = match self.writable.then(|| reopen(OFlags::RDWR)) {
-            Some(Ok(fd)) => fd,
-            _ => reopen(OFlags::RDONLY).map_err(errno)?,
-        };
-        Ok(self.data.get_or_init(|| fd))
-    }
-    fn child(&self, name: &[u8]) -> Result<Arc<HostDir>, Errno> {
-        check(name)?;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = fs::openat(&self.place, OsStr::from_bytes(name), flags, Mode::empty()).map_err(errno)?;
-        Ok(HostDir::new(fd, self.writable))
-    }
-    fn check_writable(&self) -> Result<(), Errno> {
-        if self.writable { Ok(()) } else { Err(Errno::EROFS) }
-    }
-    fn own(node: &dyn HostNode) -> Result<&HostDir, Errno> {
-        node.as_any().downcast_ref().ok_or(Errno::EXDEV)
-    }
-    fn settle(&self, name: &[u8], new: &NewInode) -> Result<Arc<dyn HostNode>, Errno> {
-        let node = self.child(name)?;
-        // Without privilege on the host, files belong to whoever runs the sandbox.
-        node.chown(Some(new.uid), Some(new.gid)).ok();
-        Ok(node)
-    }
-    fn chown(&self, uid: Option<Uid>, gid: Option<Gid>) -> Result<(), Errno> {
-        let (u, g) = (uid.map(|u| fs::Uid::from_raw(u.0)), gid.map(|g| fs::Gid::from_raw(g.0)));
-        fs::chownat(&self.place, c"", u, g, AtFlags::EMPTY_PATH).map_err(errno)
-    }
-    /// A path by which calls without `AT_EMPTY_PATH` reach this very file.
-    fn magic(&self) -> String {
-        format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.place))
-    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let descriptors = fs::openat(CWD, "/proc/self/fd", flags, Mode::empty()).map_err(errno)?;
+    let tree = Arc::new(Tree { owners, descriptors });
+    Ok(if writable { SharedNode::top(tree, place) } else { LowerNode::top(tree, place) })
 }
 
-/// Errors: `EINVAL` for a name that is no single component.
-fn check(name: &[u8]) -> Result<(), Errno> {
-    let single =
-        !name.is_empty() && name != b"." && name != b".." && !name.contains(&b'/') && !name.contains(&0);
-    if single { Ok(()) } else { Err(Errno::EINVAL) }
-}
-
-fn kind(t: FileType) -> FileKind {
-    FileKind::from_mode(t.as_raw_mode())
-}
-
-fn time(t: TimeChange) -> Timespec {
-    match t {
-        TimeChange::Now => Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW },
-        TimeChange::At(at) => Timespec { tv_sec: at.sec, tv_nsec: at.nsec.into() },
+impl Tree {
+    /// Opens again, with `flags`, what `fd` holds. Errors: the host's.
+    pub(super) fn reopen(&self, fd: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        fs::openat(&self.descriptors, link_name(fd), flags, Mode::empty()).map_err(errno)
     }
-}
-
-impl HostNode for HostDir {
-    fn stat(&self) -> Result<InodeAttr, Errno> {
-        let s = fs::fstat(&self.place).map_err(errno)?;
+    /// The guest's view of the host's attributes. Errors: `EIO` for a negative size.
+    pub(super) fn attr(&self, s: &fs::Stat) -> Result<InodeAttr, Errno> {
         let at = |sec: i64, nsec: u64| Timestamp { sec, nsec: u32::try_from(nsec).unwrap_or(0) };
+        let (uid, gid) = self.owners.to_guest(Uid(s.st_uid), Gid(s.st_gid));
         Ok(InodeAttr {
             dev: s.st_dev,
             ino: s.st_ino,
             mode: s.st_mode,
             nlink: u32::try_from(s.st_nlink).unwrap_or(u32::MAX),
-            uid: Uid(s.st_uid),
-            gid: Gid(s.st_gid),
+            uid,
+            gid,
             rdev: s.st_rdev,
             size: u64::try_from(s.st_size).map_err(|_| Errno::EIO)?,
             blocks: u64::try_from(s.st_blocks).unwrap_or(0),
@@ -123,135 +81,140 @@ impl HostNode for HostDir {
             btime: Timestamp::default(),
         })
     }
-    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn HostNode>, Errno> {
-        Ok(self.child(name)?)
+}
+
+/// The name of a descriptor in `/proc/self/fd`.
+pub(super) fn link_name(fd: &OwnedFd) -> String {
+    std::os::fd::AsRawFd::as_raw_fd(fd).to_string()
+}
+
+/// The attributes of `name` in `dir`, of a link itself. Errors: the host's.
+pub(super) fn stat_at(dir: &OwnedFd, name: &[u8]) -> Result<fs::Stat, Errno> {
+    check(name)?;
+    fs::statat(dir, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW).map_err(errno)
+}
+
+/// Errors: `EINVAL` for a name that is no single component.
+pub(super) fn check(name: &[u8]) -> Result<(), Errno> {
+    let single =
+        !name.is_empty() && name != b"." && name != b".." && !name.contains(&b'/') && !name.contains(&0);
+    if single { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// The names in a directory that was opened for reading. Errors: the host's.
+pub(super) fn list(dir: OwnedFd) -> Result<Vec<DirEntry>, Errno> {
+    let mut entries = Vec::new();
+    for entry in Dir::new(dir).map_err(errno)? {
+        let entry = entry.map_err(errno)?;
+        let name = CStr::to_bytes(entry.file_name());
+        if name != b"." && name != b".." {
+            entries.push(DirEntry {
+                name: name.to_vec(),
+                ino: entry.ino(),
+                kind: FileKind::from_mode(entry.file_type().as_raw_mode()),
+            });
+        }
     }
-    fn list(&self) -> Result<Vec<DirEntry>, Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = fs::openat(&self.place, c".", flags, Mode::empty()).map_err(errno)?;
-        let mut entries = Vec::new();
-        for entry in Dir::new(fd).map_err(errno)? {
-            let entry = entry.map_err(errno)?;
-            let name = CStr::to_bytes(entry.file_name());
-            if name != b"." && name != b".." {
-                entries.push(DirEntry {
-                    name: name.to_vec(),
-                    ino: entry.ino(),
-                    kind: kind(entry.file_type()),
-                });
+    Ok(entries)
+}
+
+/// Whether what `fd` holds is in a file system that the sandbox must not see into. Errors: the host's.
+pub(super) fn is_hidden(fd: &OwnedFd) -> Result<bool, Errno> {
+    let magic = fs::fstatfs(fd).map_err(errno)?.f_type;
+    Ok(u64::try_from(magic).is_ok_and(|m| HIDDEN.contains(&(m & 0xffff_ffff))))
+}
+
+/// What the host tells of the file system that `fd` is in. Errors: the host's.
+pub(super) fn statfs(fd: &OwnedFd) -> Result<StatFs, Errno> {
+    let s = fs::fstatfs(fd).map_err(errno)?;
+    let n = |v: i64| u64::try_from(v).unwrap_or(0);
+    Ok(StatFs {
+        magic: n(s.f_type),
+        bsize: n(s.f_bsize),
+        blocks: s.f_blocks,
+        bfree: s.f_bfree,
+        bavail: s.f_bavail,
+        files: s.f_files,
+        ffree: s.f_ffree,
+        fsid: 0,
+        namelen: n(s.f_namelen),
+    })
+}
+
+/// Calls `get` with ever larger buffers until the value fits. Errors: the host's.
+pub(super) fn xattr_value(get: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Result<Vec<u8>, Errno> {
+    let mut buf = vec![0; 256];
+    loop {
+        match get(&mut buf) {
+            Ok(n) => {
+                buf.truncate(n);
+                return Ok(buf);
             }
+            Err(rustix::io::Errno::RANGE) if buf.len() < 1 << 17 => buf.resize(buf.len() * 4, 0),
+            Err(e) => return Err(errno(e)),
         }
-        Ok(entries)
     }
-    fn readlink(&self) -> Result<Vec<u8>, Errno> {
-        Ok(fs::readlinkat(&self.place, c"", Vec::new()).map_err(errno)?.into_bytes())
-    }
-    fn read_at(&self, at: u64, dst: &mut [u8]) -> Result<usize, Errno> {
-        rustix::io::pread(self.data()?, dst, at).map_err(errno)
-    }
-    fn write_at(&self, at: u64, src: &[u8]) -> Result<usize, Errno> {
-        self.check_writable()?;
-        rustix::io::pwrite(self.data()?, src, at).map_err(errno)
-    }
-    fn sync(&self, datasync: bool) -> Result<(), Errno> {
-        let fd = self.data()?;
-        if datasync { fs::fdatasync(fd) } else { fs::fsync(fd) }.map_err(errno)
-    }
-    fn set_attr(&self, change: &AttrChange) -> Result<(), Errno> {
-        self.check_writable()?;
-        if let Some(size) = change.size {
-            fs::ftruncate(self.data()?, size).map_err(errno)?;
-        }
-        if change.uid.is_some() || change.gid.is_some() {
-            self.chown(change.uid, change.gid)?;
-        }
-        if let Some(mode) = change.mode {
-            fs::chmod(self.magic(), Mode::from_raw_mode(mode)).map_err(errno)?;
-        }
-        if change.atime.is_some() || change.mtime.is_some() {
-            let omit = Timespec { tv_sec: 0, tv_nsec: fs::UTIME_OMIT };
-            let times = Timestamps {
-                last_access: change.atime.map_or(omit, time),
-                last_modification: change.mtime.map_or(omit, time),
-            };
-            fs::utimensat(CWD, self.magic(), &times, AtFlags::empty()).map_err(errno)?;
-        }
-        Ok(())
-    }
-    fn create(&self, name: &[u8], new: &NewInode) -> Result<Arc<dyn HostNode>, Errno> {
-        self.check_writable()?;
-        check(name)?;
-        let (path, mode) = (OsStr::from_bytes(name), Mode::from_raw_mode(new.mode & 0o7777));
-        match FileKind::from_mode(new.mode) {
-            FileKind::Directory => fs::mkdirat(&self.place, path, mode),
-            FileKind::Regular => {
-                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-                fs::openat(&self.place, path, flags, mode).map(drop)
-            }
-            _ => fs::mknodat(&self.place, path, FileType::from_raw_mode(new.mode), mode, new.rdev),
-        }
-        .map_err(errno)?;
-        self.settle(name, new)
-    }
-    fn symlink(&self, name: &[u8], target: &[u8]) -> Result<Arc<dyn HostNode>, Errno> {
-        self.check_writable()?;
-        check(name)?;
-        fs::symlinkat(OsStr::from_bytes(target), &self.place, OsStr::from_bytes(name)).map_err(errno)?;
-        Ok(self.child(name)?)
-    }
-    fn link(&self, name: &[u8], target: &dyn HostNode) -> Result<(), Errno> {
-        self.check_writable()?;
-        check(name)?;
-        let from = HostDir::own(target)?.magic();
-        fs::linkat(CWD, from, &self.place, OsStr::from_bytes(name), AtFlags::SYMLINK_FOLLOW).map_err(errno)
-    }
-    fn remove(&self, name: &[u8], dir: bool) -> Result<(), Errno> {
-        self.check_writable()?;
-        check(name)?;
-        let flags = if dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-        fs::unlinkat(&self.place, OsStr::from_bytes(name), flags).map_err(errno)
-    }
-    fn rename(&self, name: &[u8], new_dir: &dyn HostNode, new_name: &[u8], flags: u32) -> Result<(), Errno> {
-        self.check_writable()?;
-        check(name)?;
-        check(new_name)?;
-        let to = HostDir::own(new_dir)?;
-        let flags = RenameFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-        let (old, new) = (OsStr::from_bytes(name), OsStr::from_bytes(new_name));
-        fs::renameat_with(self.place.as_fd(), old, to.place.as_fd(), new, flags).map_err(errno)
-    }
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
+}
+
+/// The names in what `listxattr(2)` gives.
+pub(super) fn xattr_names(list: &[u8]) -> Vec<Vec<u8>> {
+    list.split(|b| *b == 0).filter(|n| !n.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn names_stay_beneath() {
-        let root = HostDir::open(Path::new("/"), false).unwrap();
-        for bad in [&b".."[..], b".", b"", b"etc/passwd", b"a\0b"] {
-            assert_eq!(root.lookup(bad).err(), Some(Errno::EINVAL));
-        }
-        assert!(root.lookup(b"no such name").is_err());
+    fn top(path: &str, writable: bool) -> Arc<dyn HostNode> {
+        open_tree(Path::new(path), writable, Owners::default()).unwrap()
     }
 
     #[test]
-    fn read_only_refuses_changes() {
-        let root = HostDir::open(Path::new("/"), false).unwrap();
-        assert_eq!(root.remove(b"etc", true), Err(Errno::EROFS));
-        assert_eq!(root.set_attr(&AttrChange::default()), Err(Errno::EROFS));
+    fn names_stay_beneath() {
+        for root in [top("/", false), top("/", true)] {
+            for bad in [&b".."[..], b".", b"", b"etc/passwd", b"a\0b"] {
+                assert_eq!(root.lookup(bad).err(), Some(Errno::EINVAL));
+            }
+            assert_eq!(root.lookup(b"no such name").err(), Some(Errno::ENOENT));
+        }
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let dir = std::env::temp_dir().join(format!("picket-links-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::os::unix::fs::symlink("/etc", dir.join("link")).unwrap();
+        for writable in [false, true] {
+            let root = top(dir.to_str().unwrap(), writable);
+            let (link, attr) = root.lookup(b"link").unwrap();
+            assert_eq!((attr.kind(), link.readlink().unwrap()), (FileKind::Symlink, b"/etc".to_vec()));
+            assert!(
+                link.lookup(b"passwd").is_err() && link.list().is_err() && link.read_at(0, &mut [0]).is_err()
+            );
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn the_hosts_kernel_is_hidden() {
+        for root in [top("/", false), top("/", true)] {
+            let (proc, _) = root.lookup(b"proc").unwrap();
+            assert!(proc.list().unwrap().is_empty());
+            assert_eq!(proc.lookup(b"self").err(), Some(Errno::ENOENT));
+        }
     }
 
     #[test]
     fn reads_what_the_host_has() {
-        let root = HostDir::open(Path::new(env!("CARGO_MANIFEST_DIR")), false).unwrap();
-        let names: Vec<_> = root.list().unwrap().into_iter().map(|e| e.name).collect();
-        assert!(names.contains(&b"Cargo.toml".to_vec()) && !names.contains(&b"..".to_vec()));
-        let mut head = [0; 9];
-        assert_eq!(root.lookup(b"Cargo.toml").unwrap().read_at(0, &mut head), Ok(9));
-        assert_eq!(&head, b"[package]");
+        for writable in [false, true] {
+            let root = top(env!("CARGO_MANIFEST_DIR"), writable);
+            let names: Vec<_> = root.list().unwrap().into_iter().map(|e| e.name).collect();
+            assert!(names.contains(&b"Cargo.toml".to_vec()) && !names.contains(&b"..".to_vec()));
+            let mut head = [0; 9];
+            let (file, attr) = root.lookup(b"Cargo.toml").unwrap();
+            assert_eq!(file.read_at(0, &mut head), Ok(9));
+            assert_eq!((&head, attr.kind()), (b"[package]", FileKind::Regular));
+            assert_eq!(root.stat_child(b"Cargo.toml").unwrap().ino, file.stat().unwrap().ino);
+        }
     }
 }

@@ -20,7 +20,7 @@ use vfs::fs::tmpfs::{TmpFs, TmpFsOptions};
 use vfs::ops::{self, OpenHow};
 use vfs::{FileKind, FileSystem, FsContext, FsView, Mount, MountIds, MountNamespace, OpCtx, Vfs};
 
-use crate::host::HostDir;
+use crate::host::{Owners, open_tree};
 pub(crate) use bind::{Bind, absolute, value_parser};
 
 /// What `/` is.
@@ -51,6 +51,7 @@ pub(crate) struct Builder {
     vfs: Vfs,
     cred: Credentials,
     ns: Arc<MountNamespace>,
+    owners: Owners,
     /// Whether missing mount points may be made: they then exist in memory only.
     may_create: bool,
 }
@@ -59,13 +60,16 @@ impl Builder {
     /// Starts with the root alone. Errors: one line that says what the host refuses.
     pub(crate) fn new(root: &Root, store: &Arc<dyn FrameStore>, clock: &Arc<dyn Clock>) -> Result<Builder> {
         let ids = Arc::new(MountIds::default());
-        let (dir, access) = match root {
-            Root::Host => (Path::new("/"), Access::Overlay),
-            Root::Directory(dir, access) => (&**dir, *access),
+        let (dir, access, owners) = match root {
+            Root::Host => (Path::new("/"), Access::Overlay, Owners::default()),
+            Root::Directory(dir, access) => (&**dir, *access, Owners::of_root()),
         };
         let writable = access == Access::Write;
-        let node = HostDir::open(dir, writable)
+        let node = open_tree(dir, writable, owners)
             .map_err(|e| anyhow!("cannot use {} as the root: {}", dir.display(), e.text()))?;
+        if node.stat()?.kind() != FileKind::Directory {
+            bail!("cannot use {} as the root: {}", dir.display(), Errno::ENOTDIR.text());
+        }
         let mut fs: Arc<dyn FileSystem> = HostFs::new(node, ids.next_dev(), store.clone(), !writable)?;
         if access == Access::Overlay {
             fs = in_memory(&ids, fs, store, clock)?;
@@ -79,6 +83,7 @@ impl Builder {
             store: store.clone(),
             vfs: Vfs { clock: clock.clone(), special },
             cred: Credentials::root(Arc::new(UserNamespace::default())),
+            owners,
             may_create: access == Access::Overlay,
         })
     }
@@ -111,7 +116,7 @@ impl Builder {
     }
     /// Shows a file or directory of the host. Errors: one line that says what is missing or refused.
     pub(crate) fn add_bind(&self, bind: &Bind) -> Result<()> {
-        let node = HostDir::open_any(&bind.source, !bind.read_only)
+        let node = open_tree(&bind.source, !bind.read_only, self.owners)
             .map_err(|e| anyhow!("cannot bind {}: {}", bind.source.display(), e.text()))?;
         let fs = HostFs::new(node, self.ids.next_dev(), self.store.clone(), bind.read_only)?;
         let place = self.mount_point(&bind.target, fs.root().kind(), &bind.source)?;

@@ -1,113 +1,27 @@
-//! Contents of the host's files, cached in pages that can be mapped.
+//! Open files of the host.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering};
+use alloc::vec;
 
 use kcore::addr::PAGE_SIZE;
-use kcore::frame::{Frame, FrameStore};
+use kcore::frame::Frame;
 use kcore::io::{IoResult, IoSink, IoSource};
 use kcore::mappable::{Mappable, MappableInfo, MappingObserver};
-use kcore::pages::FilePages;
-use kcore::sync::{LockClass, Mutex, RwLock};
 
+use super::cache::Cache;
 use super::inode::HostInode;
 use crate::Errno;
-use crate::attr::{AttrChange, InodeAttr, Timestamp};
-use crate::consts::MAX_FILE_SIZE;
+use crate::attr::AttrChange;
+use crate::consts::{FALLOC_FL_KEEP_SIZE, MAX_FILE_SIZE};
 use crate::file::{FileOps, OpenFile};
 use crate::inode::Inode;
 
-static CONTENT: LockClass = LockClass::new("host file content", 330);
-static VERSION: LockClass = LockClass::new("host file version", 344);
+/// Bytes moved between the host and a guest at once.
+const CHUNK: usize = 128 << 10;
+/// Reads of up to this size need no buffer from the heap.
+const SMALL: usize = 4096;
 
-/// Pages read from the host at once when a file is read in order.
-const READ_AHEAD: u64 = 16;
-
-/// The cached part of a file.
-pub(super) struct Content {
-    pages: FilePages,
-    /// Known without a lock, because faults must see it.
-    size: AtomicU64,
-    /// The modification time that the cached pages belong to.
-    version: Mutex<Timestamp>,
-    rw: RwLock<()>,
-}
-
-impl Content {
-    pub(super) fn new(store: Arc<dyn FrameStore>, attr: &InodeAttr) -> Content {
-        Content {
-            pages: FilePages::new(store),
-            size: AtomicU64::new(attr.size),
-            version: Mutex::new(&VERSION, attr.mtime),
-            rw: RwLock::new(&CONTENT, ()),
-        }
-    }
-    fn size(&self) -> u64 {
-        self.size.load(Ordering::Acquire)
-    }
-    /// Drops what is cached if the file was changed on the host meanwhile.
-    pub(super) fn refresh(&self, object: usize, attr: &InodeAttr) {
-        let stale = {
-            let mut version = self.version.lock();
-            let stale = *version != attr.mtime || self.size() != attr.size;
-            *version = attr.mtime;
-            stale
-        };
-        if stale {
-            self.size.store(attr.size, Ordering::Release);
-            self.pages.remove(object, 0, u64::MAX - PAGE_SIZE);
-        }
-    }
-    pub(super) fn set_size(&self, object: usize, size: u64) {
-        let old = self.size.swap(size, Ordering::AcqRel);
-        if size < old {
-            self.pages.remove(object, size, old.next_multiple_of(PAGE_SIZE));
-        }
-    }
-}
-
-impl HostInode {
-    pub(super) fn identity(&self) -> usize {
-        core::ptr::from_ref(self).addr()
-    }
-    fn page_at(&self, index: u64) -> Result<Frame, Errno> {
-        self.content.pages.get_or_fill(index, |frame| {
-            let mut buf = [0u8; 4096];
-            let mut done = 0;
-            while done < buf.len() {
-                match self.node.read_at(index * PAGE_SIZE + done as u64, &mut buf[done..])? {
-                    0 => break,
-                    n => done += n,
-                }
-            }
-            frame.write(0, &buf[..done]);
-            Ok(())
-        })
-    }
-    /// Reads pages that are missing from `index` on in one call to the host, up to `end`.
-    fn read_ahead(&self, index: u64, end: u64) -> Result<(), Errno> {
-        let last = (index + READ_AHEAD).min(end);
-        if last - index < 2 || self.content.pages.get(index).is_some() {
-            return Ok(());
-        }
-        let len = usize::try_from((last - index) * PAGE_SIZE).map_err(|_| Errno::EFBIG)?;
-        let mut buf = alloc::vec![0u8; len];
-        let got = self.node.read_at(index * PAGE_SIZE, &mut buf)?;
-        let whole_file_read = index * PAGE_SIZE + got as u64 >= self.content.size();
-        for (i, chunk) in (index..).zip(buf[..got].chunks(4096)) {
-            if chunk.len() < 4096 && !whole_file_read {
-                break;
-            }
-            self.content.pages.get_or_fill(i, |frame| {
-                frame.write(0, chunk);
-                Ok(())
-            })?;
-        }
-        Ok(())
-    }
-}
-
-/// An open file of the host.
+/// An open regular file of the host.
 pub(super) struct HostFile(pub(super) Arc<HostInode>);
 
 impl FileOps for HostFile {
@@ -118,22 +32,29 @@ impl FileOps for HostFile {
         Some(self.0.clone())
     }
     fn read(&self, _: &OpenFile, at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
+        let cache = self.0.cache()?;
+        let _r = self.0.rw.read();
+        if !self.0.shared.read_only && !cache.is_empty() {
+            // Others may have changed the file: what is cached must be what they wrote.
+            self.0.attr()?;
+        }
+        let mut small = [0u8; SMALL];
+        let mut large;
+        let buf = if dst.remaining() > SMALL {
+            large = vec![0u8; dst.remaining().min(CHUNK)];
+            &mut large[..]
+        } else {
+            &mut small[..]
+        };
         let mut pos = at.unwrap_or(0);
-        let content = &self.0.content;
-        let _r = content.rw.read();
         let mut done = 0;
-        while dst.remaining() > 0 && pos < content.size() {
-            let (index, within) = (pos / PAGE_SIZE, pos % PAGE_SIZE);
-            let want = u64::try_from(dst.remaining()).unwrap_or(u64::MAX).min(content.size() - pos);
-            self.0.read_ahead(index, (pos + want).div_ceil(PAGE_SIZE))?;
-            let frame = self.0.page_at(index)?;
-            let n = usize::try_from((PAGE_SIZE - within).min(want)).map_err(|_| Errno::EINVAL)?;
-            let from = frame.byte(usize::try_from(within).map_err(|_| Errno::EINVAL)?, n);
-            match dst.write_frames(&**frame.store(), from, n) {
-                Ok(k) => {
-                    done += k;
-                    pos += k as u64;
-                    if k < n {
+        while dst.remaining() > 0 {
+            let step = self.read_step(cache, pos, buf, dst);
+            match step {
+                Ok((wanted, got)) => {
+                    done += got;
+                    pos += got as u64;
+                    if got < wanted || wanted == 0 {
                         break;
                     }
                 }
@@ -144,11 +65,11 @@ impl FileOps for HostFile {
         Ok(done)
     }
     fn write(&self, _: &OpenFile, at: Option<u64>, src: &mut dyn IoSource) -> IoResult<usize> {
-        let _w = self.0.content.rw.write();
-        self.put(at.unwrap_or(0), src)
+        let _w = self.0.rw.write();
+        Ok(self.put(at.unwrap_or(0), src)?)
     }
     fn append(&self, _: &OpenFile, src: &mut dyn IoSource) -> IoResult<(usize, u64)> {
-        let _w = self.0.content.rw.write();
+        let _w = self.0.rw.write();
         let end = self.0.node.stat()?.size;
         let n = self.put(end, src)?;
         Ok((n, end + n as u64))
@@ -157,98 +78,111 @@ impl FileOps for HostFile {
         Some(self.0.clone())
     }
     fn sync(&self, _: &OpenFile, datasync: bool) -> Result<(), Errno> {
-        self.0.write_back(0, u64::MAX)?;
+        if self.0.shared.read_only {
+            return Ok(());
+        }
+        self.0.cache()?.write_back(&*self.0.node, 0, u64::MAX)?;
         self.0.node.sync(datasync)
     }
     fn truncate(&self, _: &OpenFile, len: u64) -> Result<(), Errno> {
         self.0.set_attr(&AttrChange { size: Some(len), ..AttrChange::default() })
     }
+    fn allocate(&self, _: &OpenFile, mode: u32, off: u64, len: u64) -> Result<(), Errno> {
+        self.0.check_writable()?;
+        let cache = self.0.cache()?;
+        let _w = self.0.rw.write();
+        let (node, object) = (&self.0.node, self.0.identity());
+        if mode & !FALLOC_FL_KEEP_SIZE == 0 {
+            node.allocate(mode, off, len)?;
+        } else {
+            cache.write_back(&**node, 0, u64::MAX)?;
+            cache.punch(object, off, off.saturating_add(len), || node.allocate(mode, off, len))?;
+        }
+        self.0.attr().map(drop)
+    }
 }
 
 impl HostFile {
-    /// Writes to the host and to what is cached. The caller holds the content lock for writing.
-    fn put(&self, at: u64, src: &mut dyn IoSource) -> IoResult<usize> {
-        let content = &self.0.content;
-        let mut buf = [0u8; 4096];
+    /// Moves one piece at `pos`. Returns how much it tried to move and how much it moved; less means the end or a full sink.
+    fn read_step(
+        &self,
+        cache: &Cache,
+        pos: u64,
+        buf: &mut [u8],
+        dst: &mut dyn IoSink,
+    ) -> Result<(usize, usize), Errno> {
+        let (index, within) = (pos / PAGE_SIZE, pos % PAGE_SIZE);
+        let room = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX).min(dst.remaining());
+        let next = if cache.is_empty() { None } else { cache.next_present(index) };
+        if next == Some(index)
+            && let Some(frame) = cache.get(index)
+        {
+            let n = room((PAGE_SIZE - within).min(cache.size().saturating_sub(pos)));
+            let from = frame.byte(usize::try_from(within).map_err(|_| Errno::EINVAL)?, n);
+            return Ok((n, dst.write_frames(&**frame.store(), from, n)?));
+        }
+        let until = next.map_or(u64::MAX, |i| i.saturating_mul(PAGE_SIZE));
+        let n = room(until - pos).min(buf.len());
+        let got = self.0.node.read_at(pos, &mut buf[..n])?;
+        let taken = dst.write(&buf[..got])?;
+        // The host gives less only at the end of the file; another call would say so again.
+        Ok((n, taken))
+    }
+    /// Writes from `at` on. The caller holds `rw` for writing.
+    fn put(&self, at: u64, src: &mut dyn IoSource) -> Result<usize, Errno> {
+        self.0.check_writable()?;
+        let cache = self.0.cache()?;
+        let mut buf = vec![0u8; src.remaining().min(CHUNK)];
         let mut done = 0;
         while src.remaining() > 0 {
             let pos = at + done as u64;
-            let within = usize::try_from(pos % PAGE_SIZE).map_err(|_| Errno::EINVAL)?;
-            if pos >= MAX_FILE_SIZE {
-                return if done > 0 { Ok(done) } else { Err(Errno::EFBIG.into()) };
+            let room = usize::try_from(MAX_FILE_SIZE.saturating_sub(pos)).unwrap_or(usize::MAX);
+            if room == 0 {
+                return if done > 0 { Ok(done) } else { Err(Errno::EFBIG) };
             }
-            let n = match src.read(&mut buf[within..]) {
-                Ok(0) => break,
-                Ok(n) => n,
+            let want = room.min(buf.len()).min(src.remaining());
+            // The source is copied first: it may lie in a mapping of this very file.
+            let step = src.read(&mut buf[..want]).and_then(|n| {
+                let written = cache.write(&*self.0.node, pos, &buf[..n])?;
+                Ok((n, written))
+            });
+            match step {
+                Ok((n, written)) => {
+                    done += written;
+                    if written < n || n < want {
+                        break;
+                    }
+                }
                 Err(_) if done > 0 => break,
-                Err(e) => return Err(e.into()),
-            };
-            let k = match self.0.node.write_at(pos, &buf[within..within + n]) {
-                Ok(k) => k,
-                Err(_) if done > 0 => break,
-                Err(e) => return Err(e.into()),
-            };
-            if let Some(frame) = content.pages.get(pos / PAGE_SIZE) {
-                frame.write(within, &buf[within..within + k]);
-            }
-            done += k;
-            content.size.fetch_max(pos + k as u64, Ordering::AcqRel);
-            if k < n {
-                break;
+                Err(e) => return Err(e),
             }
         }
-        // The host's clock has moved the time; what is cached is still right.
-        *content.version.lock() = self.0.node.stat()?.mtime;
         Ok(done)
     }
 }
 
-impl HostInode {
-    /// Writes cached pages of a byte range to the host: they may have been changed through a shared mapping.
-    fn write_back(&self, from: u64, to: u64) -> Result<(), Errno> {
-        if self.shared.read_only {
-            return Ok(());
-        }
-        let size = self.content.size();
-        let to = to.min(size);
-        for index in self.content.pages.present(from / PAGE_SIZE, to.div_ceil(PAGE_SIZE)) {
-            let at = index * PAGE_SIZE;
-            let n = usize::try_from((size.saturating_sub(at)).min(PAGE_SIZE)).map_err(|_| Errno::EIO)?;
-            let mut buf = [0u8; 4096];
-            let Some(frame) = self.content.pages.get(index) else { continue };
-            frame.read(0, &mut buf[..n]);
-            self.node.write_at(at, &buf[..n])?;
-        }
-        *self.content.version.lock() = self.node.stat()?.mtime;
-        Ok(())
-    }
-}
-
 impl Mappable for HostInode {
-    fn page(&self, offset: u64, _write: bool) -> Result<Frame, Errno> {
-        if offset >= self.content.size().next_multiple_of(PAGE_SIZE) {
-            return Err(Errno::EFAULT);
-        }
-        self.page_at(offset / PAGE_SIZE)
+    fn page(&self, offset: u64, write: bool) -> Result<Frame, Errno> {
+        self.cache()?.page(&*self.node, offset / PAGE_SIZE, write)
     }
     fn resident_page(&self, offset: u64) -> Option<Frame> {
-        if offset >= self.content.size() { None } else { self.content.pages.get(offset / PAGE_SIZE) }
+        let cache = self.cache().ok()?;
+        if offset < cache.size() { cache.get(offset / PAGE_SIZE) } else { None }
     }
     fn observe(&self, observer: &Arc<dyn MappingObserver>) {
-        self.content.pages.observe(observer);
+        if let Ok(cache) = self.cache() {
+            cache.observe(observer);
+        }
     }
     fn sync(&self, offset: u64, len: u64) -> Result<(), Errno> {
-        self.write_back(offset, offset.saturating_add(len))
+        self.cache()?.write_back(&*self.node, offset, offset.saturating_add(len))
     }
     fn note_writable(&self, mapped: bool) -> Result<(), Errno> {
-        // The last writer's pages go to the host; an error here has nobody to hear it, as on Linux.
-        if !mapped {
-            self.write_back(0, u64::MAX).ok();
-        }
-        Ok(())
+        let noted = self.cache()?.note_writable(&*self.node, mapped);
+        // The last writer's pages go to the host; an error there has nobody to hear it, as on Linux.
+        if mapped { noted } else { Ok(()) }
     }
     fn info(&self) -> MappableInfo {
-        let ino = self.node.stat().map_or(0, |a| a.ino);
-        MappableInfo { dev: self.shared.dev, ino, ..MappableInfo::default() }
+        MappableInfo { dev: self.shared.dev, ino: self.ino(), ..MappableInfo::default() }
     }
 }

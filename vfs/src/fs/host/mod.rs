@@ -1,19 +1,20 @@
-//! Directories of the host: names and attributes are the host's, file contents are cached page by page.
+//! Directories of the host: names, attributes and contents are the host's; only mapped pages are cached.
 
+mod cache;
 mod file;
 mod inode;
 mod node;
 
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 use kcore::frame::FrameStore;
 use kcore::sync::{LockClass, Mutex};
 
 use crate::Errno;
-use crate::attr::StatFs;
+use crate::attr::{InodeAttr, StatFs};
 use crate::inode::{FileSystem, Inode};
 
 use inode::HostInode;
@@ -26,30 +27,42 @@ struct Shared {
     dev: u64,
     read_only: bool,
     store: Arc<dyn FrameStore>,
-    /// Inodes by the host's device and inode number, so that hard links share one.
-    inodes: Mutex<HashMap<(u64, u64), Weak<HostInode>>>,
-    /// Size of `inodes` at which dead entries are thrown out.
-    sweep_at: AtomicUsize,
+    inodes: Mutex<Inodes>,
 }
+
+struct Inodes {
+    /// By the host's device and inode number, so that hard links share one.
+    known: HashMap<(u64, u64), Weak<HostInode>>,
+    /// Size of `known` at which dead entries are thrown out.
+    sweep_at: usize,
+    /// The host's devices that were met.
+    devs: Vec<u64>,
+}
+
+/// Bits of an inode number that tell the host's file systems apart; the root's has none.
+const DEV_SHIFT: u32 = 40;
 
 impl Shared {
     /// The inode for `node`, which may be known already.
-    fn inode(self: &Arc<Shared>, node: Arc<dyn HostNode>) -> Result<Arc<HostInode>, Errno> {
-        let attr = node.stat()?;
+    fn inode(self: &Arc<Shared>, node: Arc<dyn HostNode>, attr: &InodeAttr) -> Arc<HostInode> {
         let key = (attr.dev, attr.ino);
-        let mut inodes = self.inodes.lock();
-        if let Some(known) = inodes.get(&key).and_then(Weak::upgrade)
+        let mut t = self.inodes.lock();
+        if let Some(known) = t.known.get(&key).and_then(Weak::upgrade)
             && known.is_kind(attr.kind())
         {
-            return Ok(known);
+            return known;
         }
-        if inodes.len() >= self.sweep_at.load(Ordering::Relaxed) {
-            inodes.retain(|_, i| i.strong_count() > 0);
-            self.sweep_at.store((inodes.len() * 2).max(1024), Ordering::Relaxed);
+        if t.known.len() >= t.sweep_at {
+            t.known.retain(|_, i| i.strong_count() > 0);
+            t.sweep_at = (t.known.len() * 2).max(1024);
         }
-        let new = HostInode::new(self.clone(), node, &attr);
-        inodes.insert(key, Arc::downgrade(&new));
-        Ok(new)
+        let index = t.devs.iter().position(|d| *d == attr.dev).unwrap_or_else(|| {
+            t.devs.push(attr.dev);
+            t.devs.len() - 1
+        });
+        let new = HostInode::new(self.clone(), node, attr, (index as u64) << DEV_SHIFT);
+        t.known.insert(key, Arc::downgrade(&new));
+        new
     }
 }
 
@@ -71,10 +84,10 @@ impl HostFs {
             dev,
             read_only,
             store,
-            inodes: Mutex::new(&TABLE, HashMap::new()),
-            sweep_at: AtomicUsize::new(1024),
+            inodes: Mutex::new(&TABLE, Inodes { known: HashMap::new(), sweep_at: 1024, devs: Vec::new() }),
         });
-        let root = shared.inode(root)?;
+        let attr = root.stat()?;
+        let root = shared.inode(root, &attr);
         Ok(Arc::new(HostFs { shared, root }))
     }
 }
@@ -90,14 +103,8 @@ impl FileSystem for HostFs {
         self.shared.dev
     }
     fn statfs(&self) -> Result<StatFs, Errno> {
-        // The magic number of 9P, as gVisor's and WSL's host trees report; the host's own sizes are not the guest's business.
-        Ok(StatFs {
-            magic: 0x0102_1997,
-            bsize: 4096,
-            namelen: 255,
-            fsid: self.shared.dev,
-            ..StatFs::default()
-        })
+        // The magic number of 9P, as gVisor's and WSL's host trees report: programs then expect changes that they are not told of.
+        Ok(StatFs { magic: 0x0102_1997, fsid: self.shared.dev, ..self.root.node.statfs()? })
     }
     fn options(&self) -> String {
         String::new()

@@ -1,0 +1,163 @@
+//! Files of the host that are only read. One takes no descriptor before its content is read or its children are asked for, and one call to
+//! the host to be found.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, OnceLock};
+
+use abi::Errno;
+use rustix::fs::{self, Mode, OFlags};
+use vfs::fs::host::HostNode;
+use vfs::inode::DirEntry;
+use vfs::{FileKind, InodeAttr, StatFs};
+
+use super::errno;
+use super::node::{Tree, check, is_hidden, list, stat_at, statfs, xattr_names, xattr_value};
+
+/// A file or directory of the host.
+pub(super) struct LowerNode {
+    tree: Arc<Tree>,
+    place: Place,
+    kind: FileKind,
+    /// The host's device and inode number: the name must still lead there when it is opened.
+    key: (u64, u64),
+    /// Open for reading, on first use.
+    open: OnceLock<OwnedFd>,
+    hidden: bool,
+}
+
+enum Place {
+    /// The top of the tree, as a descriptor with `O_PATH`.
+    Top(OwnedFd),
+    In(Arc<LowerNode>, Box<[u8]>),
+}
+
+impl LowerNode {
+    pub(super) fn top(tree: Arc<Tree>, place: OwnedFd) -> Arc<dyn HostNode> {
+        let (kind, key) = fs::fstat(&place).map_or((FileKind::Directory, (0, 0)), |s| {
+            (FileKind::from_mode(s.st_mode), (s.st_dev, s.st_ino))
+        });
+        let hidden = is_hidden(&place).unwrap_or(true);
+        Arc::new(Lower(Arc::new(LowerNode {
+            tree,
+            place: Place::Top(place),
+            kind,
+            key,
+            open: OnceLock::new(),
+            hidden,
+        })))
+    }
+    /// The file opened for reading; `O_NOFOLLOW` and the comparison see to it that it is the one that was found. Errors: the host's;
+    /// `ESTALE` if it was replaced, `ENXIO` for what is neither a file nor a directory.
+    fn fd(&self) -> Result<&OwnedFd, Errno> {
+        if let Some(fd) = self.open.get() {
+            return Ok(fd);
+        }
+        if !matches!(self.kind, FileKind::Regular | FileKind::Directory) {
+            return Err(Errno::ENXIO);
+        }
+        let fd = match &self.place {
+            Place::Top(place) => self.tree.reopen(place, OFlags::RDONLY)?,
+            Place::In(parent, name) => {
+                let flags =
+                    OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+                fs::openat(parent.fd()?, OsStr::from_bytes(name), flags, Mode::empty()).map_err(errno)?
+            }
+        };
+        let s = fs::fstat(&fd).map_err(errno)?;
+        if (s.st_dev, s.st_ino) != self.key {
+            return Err(Errno::ESTALE);
+        }
+        Ok(self.open.get_or_init(|| fd))
+    }
+}
+
+/// The node as the kernel holds it: children share their parent.
+struct Lower(Arc<LowerNode>);
+
+impl HostNode for Lower {
+    fn stat(&self) -> Result<InodeAttr, Errno> {
+        let node = &self.0;
+        let stat = match (&node.place, node.open.get()) {
+            (_, Some(fd)) => fs::fstat(fd).map_err(errno)?,
+            (Place::Top(fd), None) => fs::fstat(fd).map_err(errno)?,
+            (Place::In(parent, name), None) => {
+                let s = stat_at(parent.fd()?, name)?;
+                if (s.st_dev, s.st_ino) != node.key {
+                    return Err(Errno::ESTALE);
+                }
+                s
+            }
+        };
+        node.tree.attr(&stat)
+    }
+    fn lookup(&self, name: &[u8]) -> Result<(Arc<dyn HostNode>, InodeAttr), Errno> {
+        let node = &self.0;
+        check(name)?;
+        if node.hidden {
+            return Err(Errno::ENOENT);
+        }
+        if node.kind != FileKind::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        let dir = node.fd()?;
+        let stat = stat_at(dir, name)?;
+        let mut hidden = false;
+        if stat.st_dev != node.key.0 {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = fs::openat(dir, OsStr::from_bytes(name), flags, Mode::empty()).map_err(errno)?;
+            hidden = is_hidden(&fd)?;
+        }
+        let child = LowerNode {
+            tree: node.tree.clone(),
+            place: Place::In(node.clone(), name.into()),
+            kind: FileKind::from_mode(stat.st_mode),
+            key: (stat.st_dev, stat.st_ino),
+            open: OnceLock::new(),
+            hidden,
+        };
+        Ok((Arc::new(Lower(Arc::new(child))), node.tree.attr(&stat)?))
+    }
+    fn stat_child(&self, name: &[u8]) -> Result<InodeAttr, Errno> {
+        self.0.tree.attr(&stat_at(self.0.fd()?, name)?)
+    }
+    fn list(&self) -> Result<Vec<DirEntry>, Errno> {
+        if self.0.hidden {
+            return Ok(Vec::new());
+        }
+        if self.0.kind != FileKind::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        list(fs::openat(self.0.fd()?, c".", flags, Mode::empty()).map_err(errno)?)
+    }
+    fn readlink(&self) -> Result<Vec<u8>, Errno> {
+        let Place::In(parent, name) = &self.0.place else { return Err(Errno::EINVAL) };
+        let target = fs::readlinkat(parent.fd()?, OsStr::from_bytes(name), Vec::new()).map_err(errno)?;
+        Ok(target.into_bytes())
+    }
+    fn read_at(&self, at: u64, dst: &mut [u8]) -> Result<usize, Errno> {
+        if self.0.hidden {
+            return Err(Errno::EACCES);
+        }
+        rustix::io::pread(self.0.fd()?, dst, at).map_err(errno)
+    }
+    fn statfs(&self) -> Result<StatFs, Errno> {
+        statfs(self.0.fd()?)
+    }
+    fn check_access(&self, _: u32) -> Result<(), Errno> {
+        self.0.fd().map(drop)
+    }
+    fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
+        let fd = self.0.fd().map_err(|_| Errno::ENODATA)?;
+        xattr_value(|buf| fs::fgetxattr(fd, OsStr::from_bytes(name), buf))
+    }
+    fn list_xattr(&self) -> Result<Vec<Vec<u8>>, Errno> {
+        let Ok(fd) = self.0.fd() else { return Ok(Vec::new()) };
+        Ok(xattr_names(&xattr_value(|buf| fs::flistxattr(fd, buf))?))
+    }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
