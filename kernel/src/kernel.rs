@@ -15,6 +15,7 @@ use task::{ExitStatus, GroupId, ProcessTable, ThreadGroup};
 use vfs::Vfs;
 
 use crate::current::CurrentTask;
+use crate::lock_waits::LockWaits;
 use crate::run::run_task;
 use crate::sched::{Executor, Idle};
 use crate::usage::{Load, metered};
@@ -59,6 +60,7 @@ pub struct Kernel {
     init: Mutex<(Option<GroupId>, Option<ExitStatus>)>,
     anon_inos: AtomicU64,
     load: Load,
+    lock_waits: LockWaits,
 }
 
 impl Kernel {
@@ -81,6 +83,7 @@ impl Kernel {
             init: Mutex::new(&INIT, (None, None)),
             anon_inos: AtomicU64::new(1),
             load,
+            lock_waits: LockWaits::default(),
         })
     }
     /// What it runs on.
@@ -117,6 +120,10 @@ impl Kernel {
     }
     pub(crate) fn load(&self) -> &Load {
         &self.load
+    }
+    /// Who waits for whose record locks.
+    pub(crate) fn lock_waits(&self) -> &LockWaits {
+        &self.lock_waits
     }
     /// An inode number for a file without a name.
     pub(crate) fn next_anon_ino(&self) -> u64 {

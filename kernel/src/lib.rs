@@ -10,6 +10,7 @@ mod image;
 mod job;
 mod kernel;
 pub mod loader;
+mod lock_waits;
 mod memory_use;
 mod restart;
 mod run;

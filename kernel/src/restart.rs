@@ -62,6 +62,12 @@ impl CurrentTask {
         }
         Errno::EINTR
     }
+    /// Takes back [`CurrentTask::interrupted`]: the call has something to report after all.
+    pub(crate) fn forget_interruption(&self) {
+        let mut restarts = self.restarts.lock();
+        restarts.interrupted = None;
+        restarts.block = None;
+    }
     /// The deadline of a call that goes on after [`Restart::Block`]; `None` for one that begins.
     pub(crate) fn resumed_deadline(&self) -> Option<Nanos> {
         self.restarts.lock().deadline.take()

@@ -99,6 +99,13 @@ impl Task {
     pub fn files(&self) -> &Arc<FdTable> {
         &self.parts.files
     }
+    /// Gives it descriptors of its own.
+    pub(crate) fn unshare_files(&mut self) {
+        self.parts.files = self.parts.files.fork();
+        if let Some(r) = self.core.resources::<Resources>() {
+            r.replace(Some(self.parts.clone()));
+        }
+    }
     /// Its view of the tree.
     pub fn fs(&self) -> &Arc<FsContext> {
         &self.parts.fs

@@ -1,9 +1,10 @@
 //! Guest buffers as sources and sinks of file data.
 
 use abi::Errno;
+use abi::fs::fcntl::Iovec;
 use kcore::addr::GuestAddr;
 use kcore::user::{UserMemory, UserPtr, read_c_string};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{Immutable, IntoBytes};
 
 use crate::current::CurrentTask;
 
@@ -14,33 +15,27 @@ pub(crate) const PATH_MAX: usize = 4096;
 /// Most buffers of one vectored call.
 pub(crate) const IOV_MAX: usize = 1024;
 
-/// `struct iovec`.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(crate) struct RawIovec {
-    pub(crate) base: u64,
-    pub(crate) len: u64,
-}
-
 impl CurrentTask {
     /// A path argument. Errors: `EFAULT`, `ENAMETOOLONG`.
     pub(crate) fn read_path(&self, ptr: UserPtr<core::ffi::c_char>) -> Result<alloc::vec::Vec<u8>, Errno> {
         read_c_string(&**self.task.mm(), ptr.addr(), PATH_MAX)
     }
     /// The buffers of a vectored call, cut at [`MAX_RW_COUNT`]. Errors: `EINVAL` for too many or too long ones, `EFAULT`.
-    pub(crate) fn read_iovecs(&self, ptr: UserPtr<RawIovec>, count: usize) -> Result<mm::IovecList, Errno> {
+    pub(crate) fn read_iovecs(&self, ptr: UserPtr<Iovec>, count: usize) -> Result<mm::IovecList, Errno> {
         if count > IOV_MAX {
             return Err(Errno::EINVAL);
         }
         let mut left = MAX_RW_COUNT;
         let mut list = mm::IovecList::new();
-        for v in ptr.read_vec(&**self.task.mm(), count)? {
-            if i64::try_from(v.len).is_err() {
+        let mem = &**self.task.mm();
+        for i in 0..count {
+            let v = ptr.offset(i)?.read(mem)?;
+            if i64::try_from(v.iov_len).is_err() {
                 return Err(Errno::EINVAL);
             }
-            let len = v.len.min(left);
+            let len = v.iov_len.min(left);
             left -= len;
-            list.push((GuestAddr(v.base), len));
+            list.push((GuestAddr(v.iov_base), len));
         }
         Ok(list)
     }
@@ -49,11 +44,4 @@ impl CurrentTask {
         let bytes = value.as_bytes();
         if self.task.mm().copy_out(addr, bytes) == bytes.len() { Ok(()) } else { Err(Errno::EFAULT) }
     }
-}
-
-/// One buffer, cut at [`MAX_RW_COUNT`].
-pub(crate) fn one_buffer(addr: GuestAddr, len: usize) -> mm::IovecList {
-    let mut list = mm::IovecList::new();
-    list.push((addr, (len as u64).min(MAX_RW_COUNT)));
-    list
 }

@@ -15,9 +15,10 @@ pub type Iovec = (GuestAddr, u64);
 pub type IovecList = SmallVec<[Iovec; 4]>;
 
 /// A place in a list of pieces.
+#[derive(Clone)]
 struct Cursor<'a> {
     space: &'a AddressSpace,
-    iov: IovecList,
+    iov: &'a [Iovec],
     index: usize,
     within: u64,
     done: usize,
@@ -25,10 +26,27 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    fn new(space: &'a AddressSpace, iov: IovecList) -> Cursor<'a> {
+    fn new(space: &'a AddressSpace, iov: &'a [Iovec]) -> Cursor<'a> {
         let total = iov.iter().fold(0u64, |n, (_, len)| n.saturating_add(*len));
         let left = usize::try_from(total).unwrap_or(usize::MAX);
         Cursor { space, iov, index: 0, within: 0, done: 0, left }
+    }
+    /// Goes on `len` bytes further, or at the end.
+    fn skip(&mut self, len: usize) {
+        let len = len.min(self.left);
+        self.done += len;
+        self.left -= len;
+        let mut len = len as u64;
+        while let Some((_, size)) = self.iov.get(self.index) {
+            let step = len.min(size - self.within);
+            self.within += step;
+            len -= step;
+            if self.within < *size {
+                break;
+            }
+            self.index += 1;
+            self.within = 0;
+        }
     }
     /// Walks over up to `len` bytes; `f(at, done, n)` as in [`AddressSpace::walk`].
     fn go(
@@ -64,16 +82,17 @@ impl<'a> Cursor<'a> {
 }
 
 /// Stores what it takes in guest memory.
+#[derive(Clone)]
 pub struct UserSink<'a>(Cursor<'a>);
 
 impl<'a> UserSink<'a> {
     /// A sink over the pieces `iov` of `space`.
-    pub fn new(space: &'a AddressSpace, iov: impl Into<IovecList>) -> UserSink<'a> {
-        UserSink(Cursor::new(space, iov.into()))
+    pub fn new(space: &'a AddressSpace, iov: &'a [Iovec]) -> UserSink<'a> {
+        UserSink(Cursor::new(space, iov))
     }
-    /// A sink over one piece.
-    pub fn single(space: &'a AddressSpace, addr: GuestAddr, len: u64) -> UserSink<'a> {
-        UserSink::new(space, IovecList::from_slice(&[(addr, len)]))
+    /// The same sink `len` bytes further on.
+    pub fn skip(&mut self, len: usize) {
+        self.0.skip(len);
     }
     /// Bytes taken so far.
     pub fn done(&self) -> usize {
@@ -86,29 +105,30 @@ impl IoSink for UserSink<'_> {
         self.0.left
     }
     fn write(&mut self, src: &[u8]) -> Result<usize, Errno> {
-        let frames = self.0.space.frames.clone();
+        let frames = &self.0.space.frames;
         self.0.go(src.len(), Mode::Write, |at, done, n| frames.write(at, &src[done..done + n]))
     }
     fn write_frames(&mut self, store: &dyn FrameStore, from: FileOffset, len: usize) -> Result<usize, Errno> {
         self.0.go(len, Mode::Write, |at, done, n| store.copy(FileOffset(from.0 + done as u64), at, n as u64))
     }
     fn write_zeros(&mut self, len: usize) -> Result<usize, Errno> {
-        let frames = self.0.space.frames.clone();
+        let frames = &self.0.space.frames;
         self.0.go(len, Mode::Write, |at, _, n| frames.zero(at, n as u64))
     }
 }
 
 /// Gives what is in guest memory.
+#[derive(Clone)]
 pub struct UserSource<'a>(Cursor<'a>);
 
 impl<'a> UserSource<'a> {
     /// A source over the pieces `iov` of `space`.
-    pub fn new(space: &'a AddressSpace, iov: impl Into<IovecList>) -> UserSource<'a> {
-        UserSource(Cursor::new(space, iov.into()))
+    pub fn new(space: &'a AddressSpace, iov: &'a [Iovec]) -> UserSource<'a> {
+        UserSource(Cursor::new(space, iov))
     }
-    /// A source over one piece.
-    pub fn single(space: &'a AddressSpace, addr: GuestAddr, len: u64) -> UserSource<'a> {
-        UserSource::new(space, IovecList::from_slice(&[(addr, len)]))
+    /// The same source `len` bytes further on.
+    pub fn skip(&mut self, len: usize) {
+        self.0.skip(len);
     }
     /// Bytes given so far.
     pub fn done(&self) -> usize {
@@ -121,7 +141,7 @@ impl IoSource for UserSource<'_> {
         self.0.left
     }
     fn read(&mut self, dst: &mut [u8]) -> Result<usize, Errno> {
-        let frames = self.0.space.frames.clone();
+        let frames = &self.0.space.frames;
         self.0.go(dst.len(), Mode::Read, |at, done, n| frames.read(at, &mut dst[done..done + n]))
     }
     fn read_frames(&mut self, store: &dyn FrameStore, to: FileOffset, len: usize) -> Result<usize, Errno> {

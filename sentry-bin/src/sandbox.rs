@@ -17,6 +17,7 @@ use mm::FrameAllocator;
 use platform::Platform;
 use platform::host::{HostClock, HostEntropy, HostMemory, host_machine, install_parker};
 use platform::ptrace::PtracePlatform;
+use vfs::anon::FifoTable;
 use vfs::fs::devfs::DeviceRegistry;
 use vfs::{FdTable, FsContext, MountNamespace, OpCtx, Vfs, ops};
 
@@ -50,7 +51,10 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
     let frames = FrameAllocator::new(memory);
     let clock: Arc<dyn Clock> = Arc::new(HostClock);
     let entropy: Arc<dyn Entropy> = Arc::new(HostEntropy);
-    let vfs = Vfs { clock: clock.clone(), special: Arc::new(DeviceRegistry::new(entropy.clone(), None)) };
+    let vfs = Vfs {
+        clock: clock.clone(),
+        special: Arc::new(DeviceRegistry::new(entropy.clone(), Some(Arc::new(FifoTable::new())))),
+    };
     let ns = mounts(options, root, &frames, &clock)?;
     let trace: Option<Arc<dyn TraceSink>> =
         options.strace.then(|| Arc::new(StderrTrace(Mutex::new(std::io::stderr()))) as Arc<dyn TraceSink>);

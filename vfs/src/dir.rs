@@ -8,8 +8,9 @@ use kcore::sync::{LockClass, Mutex};
 
 use crate::Errno;
 use crate::attr::FileKind;
-use crate::file::{DirSink, FileOps, OpenFile, Whence};
+use crate::file::{DirSink, FileOps, Whence};
 use crate::inode::{DirEntry, Inode};
+use crate::open_file::OpenFile;
 
 // Held while a file system lists names.
 static LISTING: LockClass = LockClass::new("directory listing", 92);

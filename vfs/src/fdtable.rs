@@ -7,7 +7,8 @@ use kcore::id::Fd;
 use kcore::sync::{LockClass, Mutex};
 
 use crate::Errno;
-use crate::file::OpenFile;
+use crate::locks::LockOwner;
+use crate::open_file::OpenFile;
 
 static FDS: LockClass = LockClass::new("fd table", 300);
 
@@ -86,27 +87,36 @@ impl FdTable {
         }
         Ok(Fd(at as i32))
     }
-    /// `dup3(2)`: puts `file` at `at` and returns what was there, for the caller to close. Errors: `EBADF` beyond `limit`.
-    pub fn replace(
-        &self,
-        at: Fd,
-        file: Arc<OpenFile>,
-        cloexec: bool,
-        limit: usize,
-    ) -> Result<Option<Arc<OpenFile>>, Errno> {
+    /// `dup3(2)`: puts `file` at `at` and closes what was there. Errors: `EBADF` beyond `limit`.
+    pub fn replace(&self, at: Fd, file: Arc<OpenFile>, cloexec: bool, limit: usize) -> Result<(), Errno> {
         let i = usize::try_from(at.0).ok().filter(|i| *i < limit).ok_or(Errno::EBADF)?;
-        Ok(self.0.lock().put(i, Entry { file, cloexec }).map(|e| e.file))
+        let old = self.0.lock().put(i, Entry { file, cloexec });
+        if let Some(e) = old {
+            // What the replaced file says is lost, as on Linux.
+            self.release(&e.file).ok();
+        }
+        Ok(())
     }
-    /// Frees the number and returns the file, for the caller to release locks, flush and drop. Errors: `EBADF`.
-    pub fn close(&self, fd: Fd) -> Result<Arc<OpenFile>, Errno> {
+    /// [`close(2)`](https://man7.org/linux/man-pages/man2/close.2.html): the number is free even if the file reports an error.
+    /// Errors: `EBADF`, and what the file's last writes say.
+    pub fn close(&self, fd: Fd) -> Result<(), Errno> {
         let at = usize::try_from(fd.0).map_err(|_| Errno::EBADF)?;
-        self.0.lock().take(at).map(|e| e.file).ok_or(Errno::EBADF)
+        let e = self.0.lock().take(at).ok_or(Errno::EBADF)?;
+        self.release(&e.file)
     }
-    /// Frees all numbers in `first..=last` and returns the files (`close_range(2)`).
-    pub fn close_range(&self, first: u32, last: u32) -> Vec<Arc<OpenFile>> {
-        let mut t = self.0.lock();
-        let end = t.files.len().min((last as usize).saturating_add(1));
-        (first as usize..end).filter_map(|i| t.take(i)).map(|e| e.file).collect()
+    /// Takes back a number that was given out and not yet told to anybody.
+    pub fn retract(&self, fd: Fd) {
+        let e = usize::try_from(fd.0).ok().and_then(|at| self.0.lock().take(at));
+        drop(e);
+    }
+    /// Closes all numbers in `first..=last` (`close_range(2)`).
+    pub fn close_range(&self, first: u32, last: u32) {
+        let files: Vec<_> = {
+            let mut t = self.0.lock();
+            let end = t.files.len().min((last as usize).saturating_add(1));
+            (first as usize..end).filter_map(|i| t.take(i)).collect()
+        };
+        self.release_all(files);
     }
     /// Marks all in `first..=last` to be closed at `execve` (`CLOSE_RANGE_CLOEXEC`).
     pub fn cloexec_range(&self, first: u32, last: u32) {
@@ -116,17 +126,45 @@ impl FdTable {
             e.cloexec = true;
         }
     }
-    /// Frees what is marked, at `execve`, and returns the files.
-    pub fn close_on_exec(&self) -> Vec<Arc<OpenFile>> {
-        let mut t = self.0.lock();
-        let marked: Vec<_> =
-            (0..t.files.len()).filter(|i| t.files[*i].as_ref().is_some_and(|e| e.cloexec)).collect();
-        marked.into_iter().filter_map(|i| t.take(i)).map(|e| e.file).collect()
+    /// Closes what is marked, at `execve`.
+    pub fn close_on_exec(&self) {
+        let marked: Vec<_> = {
+            let mut t = self.0.lock();
+            let marked: Vec<_> =
+                (0..t.files.len()).filter(|i| t.files[*i].as_ref().is_some_and(|e| e.cloexec)).collect();
+            marked.into_iter().filter_map(|i| t.take(i)).collect()
+        };
+        self.release_all(marked);
     }
-    /// Frees everything, at exit, and returns the files.
-    pub fn close_all(&self) -> Vec<Arc<OpenFile>> {
+    /// Closes everything.
+    pub fn close_all(&self) {
         let old = core::mem::take(&mut *self.0.lock());
-        old.files.into_iter().flatten().map(|e| e.file).collect()
+        self.release_all(old.files.into_iter().flatten());
+    }
+    /// What tells this table's record locks from others', while the table lives.
+    pub fn lock_owner(&self) -> LockOwner {
+        LockOwner::Process(core::ptr::from_ref(self).addr() as u64)
+    }
+    /// A descriptor of `file` was closed. Any close of a file gives up all record locks that the process has on it,
+    /// [`fcntl_locking(2)`](https://man7.org/linux/man-pages/man2/F_SETLK.2const.html).
+    fn release(&self, file: &OpenFile) -> Result<(), Errno> {
+        if file.is_path_only() {
+            return Ok(());
+        }
+        if let Some(inode) = file.inode() {
+            inode.common().locks().unlock(self.lock_owner(), 0, u64::MAX);
+        }
+        file.ops().flush(file)
+    }
+    fn release_all(&self, entries: impl IntoIterator<Item = Entry>) {
+        for e in entries {
+            // Nobody is there to hear of errors.
+            self.release(&e.file).ok();
+        }
+    }
+    /// No number from here on is in use.
+    pub fn size(&self) -> usize {
+        self.0.lock().files.len()
     }
     /// `F_GETFD`. Errors: `EBADF`.
     pub fn cloexec(&self, fd: Fd) -> Result<bool, Errno> {
@@ -142,5 +180,11 @@ impl FdTable {
         let t = self.0.lock();
         let all = t.files.iter().enumerate();
         all.filter_map(|(i, e)| e.as_ref().map(|e| (Fd(i as i32), e.file.clone()))).collect()
+    }
+}
+
+impl Drop for FdTable {
+    fn drop(&mut self) {
+        self.close_all();
     }
 }

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
 
 use kcore::cred::Credentials;
 use kcore::id::{Gid, Uid};
@@ -14,7 +14,8 @@ use kcore::sync::{LockClass, Mutex};
 use crate::Errno;
 use crate::attr::{AttrChange, FileKind, InodeAttr, StatFs};
 use crate::context::Caller;
-use crate::file::{FileOps, OpenFile};
+use crate::file::FileOps;
+use crate::open_file::OpenFile;
 use crate::path::Path;
 
 static WATCHERS: LockClass = LockClass::new("inode watchers", 346);
@@ -65,6 +66,7 @@ pub struct InodeCommon {
     locks: crate::locks::FileLocks,
     /// Positive: open for writing so often. Negative: so many executions forbid it.
     writers: AtomicI32,
+    write_hint: AtomicU8,
 }
 
 impl Default for InodeCommon {
@@ -74,6 +76,7 @@ impl Default for InodeCommon {
             watched: AtomicBool::new(false),
             locks: crate::locks::FileLocks::default(),
             writers: AtomicI32::new(0),
+            write_hint: AtomicU8::new(0),
         }
     }
 }
@@ -111,6 +114,14 @@ impl InodeCommon {
     /// Advisory locks on the file.
     pub fn locks(&self) -> &crate::locks::FileLocks {
         &self.locks
+    }
+    /// How long data written here will live: an `RWH_*` value.
+    pub fn write_hint(&self) -> u8 {
+        self.write_hint.load(Ordering::Relaxed)
+    }
+    /// Remembers that; `F_SET_RW_HINT`.
+    pub fn set_write_hint(&self, hint: u8) {
+        self.write_hint.store(hint, Ordering::Relaxed);
     }
     /// Counts an open for writing. Errors: `ETXTBSY` while it is executed.
     pub fn get_write(&self) -> Result<(), Errno> {

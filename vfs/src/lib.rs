@@ -16,6 +16,7 @@ pub mod fs;
 pub mod inode;
 pub mod locks;
 pub mod mount;
+pub mod open_file;
 pub mod ops;
 pub mod path;
 pub mod perm;
@@ -29,7 +30,8 @@ pub use attr::{
 pub use context::{Caller, FsContext, FsView, OpCtx, SpecialOpener, Vfs};
 pub use dentry::{Dentry, Superblock};
 pub use fdtable::FdTable;
-pub use file::{DirSink, FileOps, IoctlContext, OpenFile, Whence};
+pub use file::{DirSink, FileOps, IoctlContext, Whence};
 pub use inode::{DirEntry, FileSystem, Inode, InodeCommon, InodeWatcher, MagicLink, NewInode};
 pub use mount::{Mount, MountIds, MountNamespace};
+pub use open_file::{AsyncOwner, OpenFile, WriteOptions};
 pub use path::Path;

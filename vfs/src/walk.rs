@@ -8,8 +8,8 @@ use crate::Errno;
 use crate::attr::FileKind;
 use crate::consts::*;
 use crate::context::OpCtx;
-use crate::file::OpenFile;
 use crate::inode::MagicLink;
+use crate::open_file::OpenFile;
 use crate::path::Path;
 use crate::perm::MAY_EXEC;
 

@@ -19,7 +19,7 @@ pub(crate) trait Arg: Sized {
 }
 
 /// The low 32 bits, as a signed number: what a C `int` argument is.
-fn low_int(reg: u64) -> i32 {
+pub(super) fn low_int(reg: u64) -> i32 {
     let [a, b, c, d, ..] = reg.to_le_bytes();
     i32::from_le_bytes([a, b, c, d])
 }

@@ -82,9 +82,6 @@ pub(super) async fn execve(
     cx.task.core.set_comm(&program.name);
     cx.task.core.set_left_futexes(false);
     processes.finish_exec(&cx.task.core);
-    for file in cx.task.files().close_on_exec() {
-        // What closing says is lost, as on Linux.
-        file.ops().flush(&file).ok();
-    }
+    cx.task.files().close_on_exec();
     Ok(0)
 }

@@ -1,20 +1,36 @@
 //! System calls: the table, and the handlers in a module for each family.
 
+mod allocate;
 mod args;
+mod attributes;
+mod blocking;
 mod clone;
 mod cred;
+mod descriptor;
+mod directory;
+mod dirent;
 mod execve;
-mod file;
+mod fcntl;
 mod futex;
+mod ioctl;
 mod limits;
+mod locks;
 mod memory;
+mod names;
+mod open;
 mod path;
+mod pipe;
+mod poll;
 mod prctl;
 mod priority;
 mod process;
+mod read_write;
 mod rusage;
 mod sched;
+mod select;
 mod signal;
+mod stat;
+mod sync;
 mod system;
 pub mod table;
 mod target;

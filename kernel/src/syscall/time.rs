@@ -23,7 +23,7 @@ fn source(clock: i32) -> Result<ClockSource, Errno> {
     }
 }
 
-fn timespec(ns: Nanos) -> [u64; 2] {
+pub(super) fn timespec(ns: Nanos) -> [u64; 2] {
     [ns / SECOND, ns % SECOND]
 }
 

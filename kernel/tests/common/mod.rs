@@ -18,6 +18,7 @@ use kernel::{ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec};
 use mm::FrameAllocator;
 use platform::host::{HostClock, HostEntropy, HostMemory, host_machine, install_parker};
 use platform::ptrace::PtracePlatform;
+use vfs::anon::FifoTable;
 use vfs::consts::{O_CREAT, O_WRONLY};
 use vfs::fs::devfs::{DeviceRegistry, populate};
 use vfs::fs::tmpfs::{TmpFs, TmpFsOptions};
@@ -104,7 +105,10 @@ pub fn run(program: &Path, args: &[&str]) -> Outcome {
     let store: Arc<dyn FrameStore> = frames.clone();
     let ids = Arc::new(MountIds::default());
     let tmpfs = || TmpFs::new(ids.next_dev(), clock.clone(), store.clone(), TmpFsOptions::default()).unwrap();
-    let vfs = Vfs { clock: clock.clone(), special: Arc::new(DeviceRegistry::new(entropy.clone(), None)) };
+    let vfs = Vfs {
+        clock: clock.clone(),
+        special: Arc::new(DeviceRegistry::new(entropy.clone(), Some(Arc::new(FifoTable::new())))),
+    };
     let ns = MountNamespace::new(ids.clone(), tmpfs(), 0, "root");
     let cred = Credentials::root(Arc::new(UserNamespace::default()));
     let fs = FsContext::new(ns.clone());

@@ -67,7 +67,7 @@ impl FutexTable {
         let v = me.word.load()?;
         let tid = v & TID_MASK;
         if tid == me.tid {
-            return Err(Errno::EDEADLOCK);
+            return Err(Errno::EDEADLK);
         }
         if let Some(known) = inner.owners.get(&key) {
             if tid == 0 || owner.tid == tid && owner.task.is_some_and(|task| task != *known) {
@@ -273,7 +273,7 @@ mod tests {
     fn an_unlock_hands_over_in_order() {
         let (t, word) = (FutexTable::new(), Arc::new(Word(AtomicU32::new(0))));
         assert!(matches!(lock(&t, 1, &word, false), Ok(PiLock::Acquired)));
-        assert_eq!(lock(&t, 1, &word, false).err(), Some(Errno::EDEADLOCK));
+        assert_eq!(lock(&t, 1, &word, false).err(), Some(Errno::EDEADLK));
         assert_eq!(lock(&t, 2, &word, true).err(), Some(Errno::EAGAIN));
         let (second, third) = (wait(lock(&t, 2, &word, false)), wait(lock(&t, 3, &word, false)));
         assert_eq!(word.load(), Ok(1 | WAITERS));

@@ -19,7 +19,8 @@ use kcore::sync::{LockClass, Mutex};
 use kcore::wait::{Events, Registration, WaitQueue};
 
 use crate::Errno;
-use crate::file::{FileOps, OpenFile};
+use crate::file::FileOps;
+use crate::open_file::OpenFile;
 
 static NESTING: LockClass = LockClass::new("epoll nesting", 344);
 static INSTANCE: LockClass = LockClass::new("epoll instance", 345);

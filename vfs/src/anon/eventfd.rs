@@ -9,7 +9,8 @@ use kcore::sync::{LockClass, Mutex};
 use kcore::wait::{Events, WaitQueue};
 
 use crate::Errno;
-use crate::file::{FileOps, OpenFile};
+use crate::file::FileOps;
+use crate::open_file::OpenFile;
 
 static COUNTER: LockClass = LockClass::new("eventfd", 360);
 

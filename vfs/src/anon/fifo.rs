@@ -8,9 +8,12 @@ use kcore::sync::{LockClass, Mutex};
 
 use super::pipe::{Pipe, PipeEnd};
 use crate::Errno;
-use crate::attr::InodeAttr;
+use crate::attr::{FileKind, InodeAttr};
 use crate::consts::*;
+use crate::context::{OpCtx, SpecialOpener};
 use crate::file::FileOps;
+use crate::inode::Inode;
+use crate::path::Path;
 
 static FIFOS: LockClass = LockClass::new("fifo table", 349);
 
@@ -51,15 +54,32 @@ impl FifoTable {
     }
 }
 
+/// FIFOs are opened; other special files are `ENXIO`.
+impl SpecialOpener for FifoTable {
+    fn open(
+        &self,
+        _: &Arc<dyn Inode>,
+        attr: &InodeAttr,
+        _: &Path,
+        flags: u32,
+        _: &OpCtx<'_>,
+    ) -> IoResult<Arc<dyn FileOps>> {
+        match attr.kind() {
+            FileKind::Fifo => FifoTable::open(self, attr, flags),
+            _ => Err(Errno::ENXIO.into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::OpenFile;
+    use crate::open_file::OpenFile;
     use kcore::wait::Events;
 
     fn open(t: &FifoTable, flags: u32) -> IoResult<Arc<OpenFile>> {
         let attr = InodeAttr { dev: 1, ino: 2, mode: S_IFIFO | 0o644, ..InodeAttr::default() };
-        Ok(OpenFile::new(t.open(&attr, flags)?, flags, None))
+        Ok(OpenFile::new(FifoTable::open(t, &attr, flags)?, flags, None))
     }
     fn done(f: &OpenFile) -> bool {
         f.ops().open_complete(f)

@@ -17,8 +17,9 @@ use kcore::wait::{Events, WaitQueue};
 
 use crate::Errno;
 use crate::consts::*;
-use crate::file::{FileOps, IoctlContext, OpenFile};
+use crate::file::{FileOps, IoctlContext};
 use crate::inode::{Inode, InodeWatcher};
+use crate::open_file::OpenFile;
 
 static INOTIFY: LockClass = LockClass::new("inotify", 365);
 

@@ -16,7 +16,8 @@ use super::ring::{Ring, SEGMENT};
 use crate::Errno;
 use crate::attr::{InodeAttr, Timestamp, make_dev};
 use crate::consts::*;
-use crate::file::{FileOps, IoctlContext, OpenFile};
+use crate::file::{FileOps, IoctlContext};
+use crate::open_file::OpenFile;
 
 /// Two pipes are locked together in order of address.
 static PIPE: LockClass = LockClass::nesting("pipe", 350);

@@ -1,15 +1,15 @@
 //! Readiness of several files at once, for `poll(2)` and `select(2)`.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use kcore::wait::{Events, WaitSet};
+use smallvec::SmallVec;
 
-use crate::file::OpenFile;
+use crate::open_file::OpenFile;
 
 /// Files with the events wanted from each. Holds the files open while somebody waits.
 #[derive(Default)]
-pub struct PollSet(Vec<Entry>);
+pub struct PollSet(SmallVec<[Entry; 4]>);
 
 enum Entry {
     /// A negative descriptor: ignored.
@@ -36,18 +36,19 @@ impl PollSet {
             _ => Entry::Bad,
         });
     }
-    /// What is ready now of each entry, in the order that they were added, and how many have something.
-    pub fn poll(&self) -> (usize, Vec<Events>) {
-        let all: Vec<_> = self
-            .0
-            .iter()
-            .map(|e| match e {
+    /// Tells `each` what is ready now of every entry, in the order that they were added; returns how many have something.
+    pub fn poll(&self, mut each: impl FnMut(usize, Events)) -> usize {
+        let mut some = 0;
+        for (i, e) in self.0.iter().enumerate() {
+            let now = match e {
                 Entry::Ignored => Events::empty(),
                 Entry::Bad => Events::NVAL,
                 Entry::File(f, want) => f.ready(*want),
-            })
-            .collect();
-        (all.iter().filter(|e| !e.is_empty()).count(), all)
+            };
+            some += usize::from(!now.is_empty());
+            each(i, now);
+        }
+        some
     }
     /// Where to wait until one may have become ready.
     pub fn wait_set(&self) -> WaitSet {
@@ -76,9 +77,11 @@ mod tests {
         set.add(Some(f), Events::IN);
         set.ignore();
         set.add(None, Events::IN);
-        assert_eq!(set.poll(), (1, alloc::vec![Events::empty(), Events::empty(), Events::NVAL]));
+        let mut found = [Events::all(); 3];
+        assert_eq!(set.poll(|i, e| found[i] = e), 1);
+        assert_eq!(found, [Events::empty(), Events::empty(), Events::NVAL]);
         e.signal(1);
-        assert_eq!(set.poll().0, 2);
+        assert_eq!(set.poll(|_, _| {}), 2);
         assert!(!set.wait_set().is_empty());
     }
 }

@@ -9,7 +9,8 @@ use kcore::io::{IoError, IoResult, IoSink};
 use kcore::wait::{Events, WaitQueue};
 
 use crate::Errno;
-use crate::file::{FileOps, OpenFile};
+use crate::file::FileOps;
+use crate::open_file::OpenFile;
 
 /// Size of `struct signalfd_siginfo`.
 pub const SIGINFO: usize = 128;

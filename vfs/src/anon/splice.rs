@@ -9,7 +9,7 @@ use kcore::wait::Events;
 use super::pipe::{Pipe, PipeEnd};
 use super::ring::{SEGMENT, Segment};
 use crate::Errno;
-use crate::file::OpenFile;
+use crate::open_file::OpenFile;
 
 /// Moves up to `len` bytes from the pipe into `out`, at `at` or at its position. 0 at the end.
 ///

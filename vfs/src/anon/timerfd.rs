@@ -13,7 +13,8 @@ use kcore::timer::{TimerKey, TimerQueue, TimerTarget};
 use kcore::wait::{Events, WaitQueue};
 
 use crate::Errno;
-use crate::file::{FileOps, OpenFile};
+use crate::file::FileOps;
+use crate::open_file::OpenFile;
 
 static TIMERFD: LockClass = LockClass::new("timerfd", 361);
 

@@ -38,8 +38,11 @@ pub fn chown(cred: &Credentials, path: &Path, uid: Option<Uid>, gid: Option<Gid>
     {
         return Err(Errno::EPERM);
     }
-    let strip = !attr.is_dir() && (uid.is_some() || gid.is_some());
-    let mode = strip.then(|| without_setid(attr.mode) & 0o7777);
+    let mode = (!attr.is_dir()).then(|| {
+        let keeps_group = cred.in_group(attr.gid) || cred.has_cap(Cap::Fsetid);
+        let drops = if keeps_group { 0 } else { S_ISGID };
+        without_setid(attr.mode) & !drops & 0o7777
+    });
     path.inode().set_attr(&AttrChange { uid, gid, mode, ..AttrChange::default() })?;
     path.notify(IN_ATTRIB);
     Ok(())

@@ -19,7 +19,7 @@ pub use name::{getcwd, path_name};
 pub use open::{OpenHow, open, open_path, open_unlisted};
 pub use remove::{rmdir, unlink};
 pub use rename::rename;
-pub use stat::{lookup, readlink, stat, statfs};
+pub use stat::{Found, find, lookup, readlink, stat, statfs};
 pub use xattr::{get_xattr, list_xattr, remove_xattr, set_xattr};
 
 use alloc::vec::Vec;

@@ -12,9 +12,10 @@ use crate::attr::{AttrChange, FileKind};
 use crate::consts::*;
 use crate::context::OpCtx;
 use crate::dentry::Dentry;
-use crate::file::{FileOps, OpenFile};
+use crate::file::FileOps;
 use crate::inode::Inode;
 use crate::mount::Mount;
+use crate::open_file::OpenFile;
 use crate::path::Path;
 use crate::perm::{MAY_READ, MAY_WRITE, check_owner};
 use crate::walk::{Last, Walk};
@@ -102,7 +103,11 @@ fn open_create(ctx: &OpCtx<'_>, mut w: Walk<'_>, flags: u32, mode: u32) -> IoRes
             }
             Err(Errno::ENOENT) if slash => return Err(Errno::EISDIR.into()),
             Err(Errno::ENOENT) => match create_in(ctx, w.here(), &name, mode) {
-                Ok(p) => return finish(ctx, &p, flags & !O_TRUNC),
+                Ok(p) => {
+                    let file = finish(ctx, &p, flags & !O_TRUNC)?;
+                    file.note_created();
+                    return Ok(file);
+                }
                 // Somebody was faster.
                 Err(Errno::EEXIST) if flags & O_EXCL == 0 => return open_path(ctx, &w.look(&name)?, flags),
                 Err(e) => return Err(e.into()),

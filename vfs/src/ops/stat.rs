@@ -1,30 +1,47 @@
 //! `stat(2)`, `readlink(2)`, `statfs(2)`, and the plain lookup.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::Errno;
 use crate::attr::{FileKind, InodeAttr, StatFs};
 use crate::context::OpCtx;
+use crate::open_file::OpenFile;
 use crate::path::Path;
 use crate::walk::Walk;
 
-/// The place that `path` names; an empty path is `ENOENT`. Errors: those of `path_resolution(7)`.
-pub fn lookup(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<Path, Errno> {
+/// What a path leads to.
+#[derive(Clone)]
+pub enum Found {
+    /// A place in a file system.
+    Place(Path),
+    /// An open file without one, over `/proc/PID/fd`.
+    File(Arc<OpenFile>),
+}
+
+/// What `path` leads to; an empty path is `ENOENT`. Errors: those of `path_resolution(7)`.
+pub fn find(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<Found, Errno> {
     let mut w = Walk::new(ctx, path, 0)?;
     w.finish(follow)?;
-    if w.file().is_some() {
-        return Err(Errno::ENXIO);
+    Ok(match w.file() {
+        Some(f) => Found::File(f.clone()),
+        None => Found::Place(w.here().clone()),
+    })
+}
+
+/// The place that `path` names; an empty path is `ENOENT`. Errors: those of `path_resolution(7)`.
+pub fn lookup(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<Path, Errno> {
+    match find(ctx, path, follow)? {
+        Found::Place(p) => Ok(p),
+        Found::File(_) => Err(Errno::ENXIO),
     }
-    Ok(w.here().clone())
 }
 
 /// [`stat(2)`](https://man7.org/linux/man-pages/man2/stat.2.html), `lstat` without `follow`. Errors: as there.
 pub fn stat(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<InodeAttr, Errno> {
-    let mut w = Walk::new(ctx, path, 0)?;
-    w.finish(follow)?;
-    match w.file() {
-        Some(f) => f.stat(),
-        None => w.here().inode().attr(),
+    match find(ctx, path, follow)? {
+        Found::File(f) => f.stat(),
+        Found::Place(p) => p.inode().attr(),
     }
 }
 

@@ -7,7 +7,8 @@ use kcore::io::{IoResult, IoSink, IoSource};
 use kcore::sync::{LockClass, Mutex};
 
 use crate::Errno;
-use crate::file::{FileOps, OpenFile};
+use crate::file::FileOps;
+use crate::open_file::OpenFile;
 
 static SNAPSHOT: LockClass = LockClass::new("pseudo file content", 331);
 

@@ -9,8 +9,8 @@ use kcore::io::{SliceSink, SliceSource, VecSink};
 
 use super::*;
 use crate::context::Caller;
-use crate::file::OpenFile;
 use crate::inode::FileSystem;
+use crate::open_file::OpenFile;
 use crate::{Errno, FileKind};
 
 struct Now;

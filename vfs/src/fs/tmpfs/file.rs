@@ -14,8 +14,9 @@ use kcore::sync::{LockClass, RwLock};
 use super::TmpInode;
 use crate::Errno;
 use crate::consts::*;
-use crate::file::{FileOps, OpenFile, Whence, seek_in};
+use crate::file::{FileOps, Whence, seek_in};
 use crate::inode::Inode;
+use crate::open_file::OpenFile;
 
 static CONTENT: LockClass = LockClass::new("tmpfs content", 330);
 

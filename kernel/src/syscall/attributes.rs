@@ -1,0 +1,211 @@
+//! Permissions, owners and times of files.
+
+use alloc::sync::Arc;
+
+use abi::Errno;
+use abi::fs::open::{AT_EACCESS, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
+use kcore::addr::GuestAddr;
+use kcore::cred::{CapSet, Credentials};
+use kcore::id::{Fd, Gid, Uid};
+use kcore::user::UserPtr;
+use vfs::{Path, TimeChange, Timestamp, ops};
+
+use super::SysResult;
+use super::path::{AT_FDCWD, Caller, Name, done};
+use crate::current::CurrentTask;
+
+/// Where the open file `fd` lies. Errors: `EBADF`, also for `O_PATH`; `EINVAL` for files in no file system.
+fn open_place(cx: &CurrentTask, fd: Fd) -> Result<Path, Errno> {
+    cx.task.files().get_open(fd)?.path().cloned().ok_or(Errno::EINVAL)
+}
+
+/// `access(2)`.
+pub(super) fn access(cx: &mut CurrentTask, path: Name, mode: u32) -> SysResult {
+    faccessat2(cx, AT_FDCWD, path, mode, 0)
+}
+
+/// `faccessat(2)`, the system call, which has no flags.
+pub(super) fn faccessat(cx: &mut CurrentTask, dir: Fd, path: Name, mode: u32) -> SysResult {
+    faccessat2(cx, dir, path, mode, 0)
+}
+
+/// `faccessat2(2)`.
+pub(super) fn faccessat2(cx: &mut CurrentTask, dir: Fd, path: Name, mode: u32, flags: u32) -> SysResult {
+    if mode & !7 != 0 || flags & !(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let path = cx.read_path_at(path, flags)?;
+    let mut who = Caller::new(cx);
+    if flags & AT_EACCESS == 0 {
+        who.cred = Arc::new(real(&who.cred));
+    }
+    let place = who.place(cx, dir, &path, flags)?;
+    done(ops::access(&who.at(cx, AT_FDCWD, b"")?, &place, mode))
+}
+
+/// The credentials that `access(2)` checks: the real user's, with the capabilities that this user could have.
+fn real(cred: &Credentials) -> Credentials {
+    let mut c = cred.clone();
+    c.fsuid = c.uid;
+    c.fsgid = c.gid;
+    c.effective = if c.uid == Uid::ROOT { c.permitted } else { CapSet::EMPTY };
+    c
+}
+
+/// `chmod(2)`.
+pub(super) fn chmod(cx: &mut CurrentTask, path: Name, mode: u32) -> SysResult {
+    fchmodat2(cx, AT_FDCWD, path, mode, 0)
+}
+
+/// `fchmodat(2)`, the system call, which has no flags.
+pub(super) fn fchmodat(cx: &mut CurrentTask, dir: Fd, path: Name, mode: u32) -> SysResult {
+    fchmodat2(cx, dir, path, mode, 0)
+}
+
+/// `fchmodat2(2)`.
+pub(super) fn fchmodat2(cx: &mut CurrentTask, dir: Fd, path: Name, mode: u32, flags: u32) -> SysResult {
+    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let path = cx.read_path_at(path, flags)?;
+    let who = Caller::new(cx);
+    let place = who.place(cx, dir, &path, flags)?;
+    done(ops::chmod(&who.cred, &place, mode))
+}
+
+/// `fchmod(2)`.
+pub(super) fn fchmod(cx: &mut CurrentTask, fd: Fd, mode: u32) -> SysResult {
+    done(ops::chmod(&cx.task.cred(), &open_place(cx, fd)?, mode))
+}
+
+/// An owner argument; -1 leaves it.
+fn owner(id: u32) -> Option<u32> {
+    (id != u32::MAX).then_some(id)
+}
+
+/// `chown(2)`.
+pub(super) fn chown(cx: &mut CurrentTask, path: Name, uid: u32, gid: u32) -> SysResult {
+    fchownat(cx, AT_FDCWD, path, uid, gid, 0)
+}
+
+/// `lchown(2)`.
+pub(super) fn lchown(cx: &mut CurrentTask, path: Name, uid: u32, gid: u32) -> SysResult {
+    fchownat(cx, AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW)
+}
+
+/// `fchownat(2)`.
+pub(super) fn fchownat(
+    cx: &mut CurrentTask,
+    dir: Fd,
+    path: Name,
+    uid: u32,
+    gid: u32,
+    flags: u32,
+) -> SysResult {
+    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let path = cx.read_path_at(path, flags)?;
+    let who = Caller::new(cx);
+    let place = who.place(cx, dir, &path, flags)?;
+    done(ops::chown(&who.cred, &place, owner(uid).map(Uid), owner(gid).map(Gid)))
+}
+
+/// `fchown(2)`.
+pub(super) fn fchown(cx: &mut CurrentTask, fd: Fd, uid: u32, gid: u32) -> SysResult {
+    let place = open_place(cx, fd)?;
+    done(ops::chown(&cx.task.cred(), &place, owner(uid).map(Uid), owner(gid).map(Gid)))
+}
+
+/// Access and modification time; `None` leaves one as it is.
+type Times = [Option<TimeChange>; 2];
+const NOW: Times = [Some(TimeChange::Now); 2];
+
+/// Two `struct timespec` with their special values. Errors: `EFAULT`, `EINVAL`.
+fn read_timespecs(cx: &CurrentTask, at: GuestAddr) -> Result<Times, Errno> {
+    const UTIME_NOW: i64 = 0x3fff_ffff;
+    const UTIME_OMIT: i64 = 0x3fff_fffe;
+    if at.is_null() {
+        return Ok(NOW);
+    }
+    let time = |[sec, nsec]: [i64; 2]| match nsec {
+        UTIME_NOW => Ok(Some(TimeChange::Now)),
+        UTIME_OMIT => Ok(None),
+        0..1_000_000_000 => stamp(sec, nsec),
+        _ => Err(Errno::EINVAL),
+    };
+    let [a, m] = UserPtr::<[[i64; 2]; 2]>::new(at).read(&**cx.task.mm())?;
+    Ok([time(a)?, time(m)?])
+}
+
+/// Two `struct timeval`. Errors: `EFAULT`, `EINVAL`.
+fn read_timevals(cx: &CurrentTask, at: GuestAddr) -> Result<Times, Errno> {
+    if at.is_null() {
+        return Ok(NOW);
+    }
+    let time = |[sec, usec]: [i64; 2]| match usec {
+        0..1_000_000 => stamp(sec, usec * 1000),
+        _ => Err(Errno::EINVAL),
+    };
+    let [a, m] = UserPtr::<[[i64; 2]; 2]>::new(at).read(&**cx.task.mm())?;
+    Ok([time(a)?, time(m)?])
+}
+
+fn stamp(sec: i64, nsec: i64) -> Result<Option<TimeChange>, Errno> {
+    let nsec = u32::try_from(nsec).map_err(|_| Errno::EINVAL)?;
+    Ok(Some(TimeChange::At(Timestamp { sec, nsec })))
+}
+
+fn set_times(cx: &CurrentTask, dir: Fd, path: Name, times: Times, flags: u32) -> SysResult {
+    let place = if path.is_null() && dir != AT_FDCWD {
+        if flags != 0 {
+            return Err(Errno::EINVAL);
+        }
+        open_place(cx, dir)?
+    } else {
+        let path = cx.read_path_at(path, flags)?;
+        Caller::new(cx).place(cx, dir, &path, flags)?
+    };
+    let [atime, mtime] = times;
+    done(ops::utimens(&cx.task.cred(), &place, atime, mtime))
+}
+
+/// `utimensat(2)`; without a path it is `futimens(3)`.
+pub(super) fn utimensat(
+    cx: &mut CurrentTask,
+    dir: Fd,
+    path: Name,
+    times: GuestAddr,
+    flags: u32,
+) -> SysResult {
+    let times = read_timespecs(cx, times)?;
+    if times == [None; 2] {
+        return Ok(0);
+    }
+    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    set_times(cx, dir, path, times, flags)
+}
+
+/// `futimesat(2)`.
+pub(super) fn futimesat(cx: &mut CurrentTask, dir: Fd, path: Name, times: GuestAddr) -> SysResult {
+    let times = read_timevals(cx, times)?;
+    set_times(cx, dir, path, times, 0)
+}
+
+/// `utimes(2)`.
+pub(super) fn utimes(cx: &mut CurrentTask, path: Name, times: GuestAddr) -> SysResult {
+    futimesat(cx, AT_FDCWD, path, times)
+}
+
+/// `utime(2)`.
+pub(super) fn utime(cx: &mut CurrentTask, path: Name, times: GuestAddr) -> SysResult {
+    let times = if times.is_null() {
+        NOW
+    } else {
+        let [a, m] = UserPtr::<[i64; 2]>::new(times).read(&**cx.task.mm())?;
+        [stamp(a, 0)?, stamp(m, 0)?]
+    };
+    set_times(cx, AT_FDCWD, path, times, 0)
+}

@@ -1,0 +1,255 @@
+//! Moving bytes between files and the caller's memory: [`read(2)`](https://man7.org/linux/man-pages/man2/read.2.html),
+//! [`readv(2)`](https://man7.org/linux/man-pages/man2/readv.2.html) and their positional forms.
+//!
+//! This is the hot path: one buffer allocates nothing.
+
+use abi::Errno;
+use abi::fs::fcntl::{Iovec as RawIovec, RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC};
+use kcore::id::Fd;
+use kcore::io::{IoError, IoSource};
+use kcore::user::{Read, UserPtr, Write};
+use kcore::wait::Events;
+use mm::{Iovec, UserSink, UserSource};
+use task::rlimit::Resource;
+use task::signal::{SigInfo, Signal};
+use vfs::consts::{O_DSYNC, O_SYNC};
+use vfs::{OpenFile, Whence, WriteOptions};
+
+use super::SysResult;
+use super::blocking::blocking;
+use crate::current::CurrentTask;
+use crate::usermem::MAX_RW_COUNT;
+
+/// Write where the position says although `O_APPEND` is set.
+const RWF_NOAPPEND: u32 = 0x20;
+const RWF_KNOWN: u32 = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND;
+
+fn count(n: usize) -> u64 {
+    n as u64
+}
+
+/// One buffer, cut at [`MAX_RW_COUNT`]. Errors: `EINVAL` for a length that is negative as a signed number.
+fn one(addr: kcore::addr::GuestAddr, len: usize) -> Result<[Iovec; 1], Errno> {
+    let len = len as u64;
+    if i64::try_from(len).is_err() {
+        return Err(Errno::EINVAL);
+    }
+    Ok([(addr, len.min(MAX_RW_COUNT))])
+}
+
+/// An offset argument. Errors: `EINVAL` for a negative one.
+fn offset(at: i64) -> Result<u64, Errno> {
+    u64::try_from(at).map_err(|_| Errno::EINVAL)
+}
+
+async fn read_into(cx: &CurrentTask, file: &OpenFile, iov: &[Iovec]) -> SysResult {
+    let mm = cx.task.mm();
+    blocking(cx, file, Events::READABLE, || file.read(&mut UserSink::new(mm, iov))).await.map(count)
+}
+
+fn pread_into(cx: &CurrentTask, file: &OpenFile, iov: &[Iovec], at: u64) -> SysResult {
+    file.pread(at, &mut UserSink::new(cx.task.mm(), iov)).map(count).map_err(IoError::errno)
+}
+
+/// What a write must obey beside the file's own rules.
+fn write_options(cx: &CurrentTask) -> WriteOptions {
+    WriteOptions { append: None, limit: cx.task.core.group().rlimit(Resource::Fsize).cur }
+}
+
+/// A blocking write goes on until all is written; an error or interruption after the first byte reports what was.
+async fn write_from(
+    cx: &CurrentTask,
+    file: &OpenFile,
+    iov: &[Iovec],
+    at: Option<u64>,
+    options: WriteOptions,
+) -> SysResult {
+    let mut source = UserSource::new(cx.task.mm(), iov);
+    let mut done = 0;
+    let result = loop {
+        // An attempt that did not take all that it looked at must not move the source.
+        let attempt =
+            || file.write_with(at.map(|a| a.saturating_add(count(done))), options, &mut source.clone());
+        match blocking(cx, file, Events::WRITABLE, attempt).await {
+            Ok(n) => {
+                done += n;
+                source.skip(n);
+                if n == 0 || source.remaining() == 0 || file.is_nonblocking() || file.queue().is_none() {
+                    break Ok(());
+                }
+            }
+            Err(e) => break Err(e),
+        }
+    };
+    if let Err(e) = result {
+        raise_for(cx, e, file, options.limit);
+        if done == 0 {
+            return Err(e);
+        }
+        // What was written counts; the call is not repeated.
+        cx.forget_interruption();
+    }
+    sync_after_write(file, file.flags())?;
+    Ok(count(done))
+}
+
+/// The signal that comes with a failed write: `SIGPIPE`, or `SIGXFSZ` at the limit.
+pub(super) fn raise_for(cx: &CurrentTask, e: Errno, file: &OpenFile, limit: u64) {
+    let signal = match e {
+        Errno::EPIPE => Signal::PIPE,
+        Errno::EFBIG if limit < u64::MAX && file.is_regular() => Signal::XFSZ,
+        _ => return,
+    };
+    cx.signal_self(signal);
+}
+
+/// `O_SYNC` and `O_DSYNC`. Errors: the file's.
+fn sync_after_write(file: &OpenFile, flags: u32) -> Result<(), Errno> {
+    if flags & O_DSYNC != 0 && file.is_regular() {
+        file.sync(flags & O_SYNC != O_SYNC)?;
+    }
+    Ok(())
+}
+
+/// `read(2)`.
+pub(super) async fn read(cx: &mut CurrentTask, fd: Fd, buf: UserPtr<u8, Write>, n: usize) -> SysResult {
+    let file = cx.task.files().get_open(fd)?;
+    read_into(cx, &file, &one(buf.addr(), n)?).await
+}
+
+/// `write(2)`.
+pub(super) async fn write(cx: &mut CurrentTask, fd: Fd, buf: UserPtr<u8, Read>, n: usize) -> SysResult {
+    let file = cx.task.files().get_open(fd)?;
+    write_from(cx, &file, &one(buf.addr(), n)?, None, write_options(cx)).await
+}
+
+/// `readv(2)`.
+pub(super) async fn readv(cx: &mut CurrentTask, fd: Fd, iov: UserPtr<RawIovec>, n: usize) -> SysResult {
+    let file = cx.task.files().get_open(fd)?;
+    let list = cx.read_iovecs(iov, n)?;
+    read_into(cx, &file, &list).await
+}
+
+/// `writev(2)`.
+pub(super) async fn writev(cx: &mut CurrentTask, fd: Fd, iov: UserPtr<RawIovec>, n: usize) -> SysResult {
+    let file = cx.task.files().get_open(fd)?;
+    let list = cx.read_iovecs(iov, n)?;
+    write_from(cx, &file, &list, None, write_options(cx)).await
+}
+
+/// `pread(2)`.
+pub(super) fn pread64(cx: &mut CurrentTask, fd: Fd, buf: UserPtr<u8, Write>, n: usize, at: i64) -> SysResult {
+    let at = offset(at)?;
+    let file = cx.task.files().get_open(fd)?;
+    pread_into(cx, &file, &one(buf.addr(), n)?, at)
+}
+
+/// `pwrite(2)`.
+pub(super) async fn pwrite64(
+    cx: &mut CurrentTask,
+    fd: Fd,
+    buf: UserPtr<u8, Read>,
+    n: usize,
+    at: i64,
+) -> SysResult {
+    let at = offset(at)?;
+    let file = cx.task.files().get_open(fd)?;
+    write_from(cx, &file, &one(buf.addr(), n)?, Some(at), write_options(cx)).await
+}
+
+/// `preadv(2)`.
+pub(super) fn preadv(cx: &mut CurrentTask, fd: Fd, iov: UserPtr<RawIovec>, n: usize, at: i64) -> SysResult {
+    let at = offset(at)?;
+    let file = cx.task.files().get_open(fd)?;
+    let list = cx.read_iovecs(iov, n)?;
+    pread_into(cx, &file, &list, at)
+}
+
+/// `pwritev(2)`.
+pub(super) async fn pwritev(
+    cx: &mut CurrentTask,
+    fd: Fd,
+    iov: UserPtr<RawIovec>,
+    n: usize,
+    at: i64,
+) -> SysResult {
+    let at = offset(at)?;
+    let file = cx.task.files().get_open(fd)?;
+    let list = cx.read_iovecs(iov, n)?;
+    write_from(cx, &file, &list, Some(at), write_options(cx)).await
+}
+
+/// `preadv2(2)`: at the position if `at` is -1. Errors: `EOPNOTSUPP` for flags that mean nothing for a read.
+pub(super) async fn preadv2(
+    cx: &mut CurrentTask,
+    fd: Fd,
+    iov: UserPtr<RawIovec>,
+    n: usize,
+    at: i64,
+    _high: u64,
+    flags: u32,
+) -> SysResult {
+    let file = cx.task.files().get_open(fd)?;
+    let list = cx.read_iovecs(iov, n)?;
+    if flags & !RWF_KNOWN != 0 || flags & (RWF_APPEND | RWF_NOAPPEND) != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    match at {
+        -1 if flags & RWF_NOWAIT != 0 => {
+            file.read(&mut UserSink::new(cx.task.mm(), &list)).map(count).map_err(IoError::errno)
+        }
+        -1 => read_into(cx, &file, &list).await,
+        at => pread_into(cx, &file, &list, offset(at)?),
+    }
+}
+
+/// `pwritev2(2)`: at the position if `at` is -1. Errors: `EOPNOTSUPP` for flags that are not known.
+pub(super) async fn pwritev2(
+    cx: &mut CurrentTask,
+    fd: Fd,
+    iov: UserPtr<RawIovec>,
+    n: usize,
+    at: i64,
+    _high: u64,
+    flags: u32,
+) -> SysResult {
+    let file = cx.task.files().get_open(fd)?;
+    let list = cx.read_iovecs(iov, n)?;
+    if flags & !RWF_KNOWN != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    let mut options = write_options(cx);
+    match flags & (RWF_APPEND | RWF_NOAPPEND) {
+        0 => {}
+        RWF_APPEND => options.append = Some(true),
+        RWF_NOAPPEND => options.append = Some(false),
+        _ => return Err(Errno::EINVAL),
+    }
+    let at = if at == -1 { None } else { Some(offset(at)?) };
+    let done = if flags & RWF_NOWAIT != 0 {
+        let once = file.write_with(at, options, &mut UserSource::new(cx.task.mm(), &list));
+        once.map(count).map_err(IoError::errno).inspect_err(|e| raise_for(cx, *e, &file, options.limit))?
+    } else {
+        write_from(cx, &file, &list, at, options).await?
+    };
+    if flags & (RWF_SYNC | RWF_DSYNC) != 0 && file.is_regular() {
+        file.sync(flags & RWF_SYNC == 0)?;
+    }
+    Ok(done)
+}
+
+/// `lseek(2)`.
+pub(super) fn lseek(cx: &mut CurrentTask, fd: Fd, offset: i64, whence: u32) -> SysResult {
+    let file = cx.task.files().get_open(fd)?;
+    file.seek(Whence::from_raw(whence)?, offset)
+}
+
+impl CurrentTask {
+    /// Sends the task a signal about its own system call.
+    pub(crate) fn signal_self(&self, signal: Signal) {
+        let core = &self.task.core;
+        let info = SigInfo::user(signal, core.group().tgid(), self.task.cred().uid);
+        // Only real-time signals can find the queue full.
+        self.kernel.processes().send_to_task(core, info, false).ok();
+    }
+}
