@@ -3,14 +3,20 @@
 
 extern crate alloc;
 
+#[cfg(any(feature = "ptrace", feature = "systrap"))]
+mod fpu;
 #[cfg(feature = "host")]
 pub mod host;
+#[cfg(any(feature = "ptrace", feature = "systrap"))]
+mod map_op;
 #[cfg(feature = "ptrace")]
 pub mod ptrace;
 mod regs;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "systrap")]
+pub mod systrap;
 mod traits;
 
 pub use regs::{FpuState, UserRegs};
-pub use traits::{Access, ExceptionInfo, GuestSpace, GuestThread, Kick, MapOp, Platform, PlatformCaps, Trap};
+pub use traits::{Access, ExceptionInfo, GuestSpace, GuestThread, Kick, MapOp, Platform, PlatformCaps, Sleeper, Trap};

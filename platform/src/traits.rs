@@ -7,6 +7,7 @@ use core::task::{Context, Poll};
 use abi::Errno;
 use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
+use kcore::host::Nanos;
 
 use crate::{FpuState, UserRegs};
 
@@ -45,6 +46,22 @@ pub trait Platform: Send + Sync {
     fn barrier(&self) -> Result<(), Errno> {
         Err(Errno::ENOSYS)
     }
+    /// How idle workers should sleep, if the backend has guest threads tell of their traps that way. Without it, traps wake by
+    /// wakers alone.
+    fn sleeper(&self) -> Option<Arc<dyn Sleeper>> {
+        None
+    }
+}
+
+/// A place where idle workers sleep until there is something to do.
+pub trait Sleeper: Send + Sync {
+    /// A number that changes at each [`Sleeper::wake`], and maybe at other times.
+    fn epoch(&self) -> u32;
+    /// Sleeps until `wake` has been called since `epoch` was read, a guest thread has trapped (its waker is then woken), or `timeout`
+    /// nanoseconds have passed. May return early.
+    fn sleep(&self, epoch: u32, timeout: Option<Nanos>);
+    /// Ends sleeps.
+    fn wake(&self);
 }
 
 /// One change of an address space.

@@ -4,6 +4,8 @@ mod barrier;
 mod clock;
 mod entropy;
 mod info;
+#[cfg(any(feature = "ptrace", feature = "systrap"))]
+mod maps;
 mod memory;
 mod park;
 
@@ -11,6 +13,9 @@ pub use barrier::{barrier, register_barrier};
 pub use clock::HostClock;
 pub use entropy::HostEntropy;
 pub use info::host_machine;
+pub use info::{HostInfo, host_info};
+#[cfg(any(feature = "ptrace", feature = "systrap"))]
+pub(crate) use maps::mapped_ranges;
 pub use memory::HostMemory;
 pub use park::{FutexParker, install_parker};
 

@@ -4,7 +4,6 @@
 //! space is a fork of the seed, whose leader, the *anchor*, stays stopped and only makes the calls that change mappings. Guest
 //! threads are clones of the anchor that run under `PTRACE_SYSEMU`, so none of their system calls reaches the host.
 
-mod fpu;
 mod inject;
 mod queue;
 mod space;
@@ -22,8 +21,8 @@ use kcore::addr::GuestAddr;
 use kcore::host::MemoryFile;
 
 use crate::host::HostMemory;
+use crate::fpu::FpuLayout;
 use crate::{GuestSpace, GuestThread, Platform, PlatformCaps};
-use fpu::FpuLayout;
 use inject::Injector;
 use queue::{Command, Queue};
 pub use space::PtraceSpace;

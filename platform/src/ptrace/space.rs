@@ -7,9 +7,11 @@ use abi::Errno;
 use super::TracerHandle;
 use super::inject::Injector;
 use super::queue::Command;
-use super::stub::{STUB_MEMFD, STUB_PAGE, mapped_ranges};
+use super::stub::{STUB_MEMFD, STUB_PAGE};
 use super::sys::Pid;
-use crate::{Access, GuestSpace, MapOp};
+use crate::host::mapped_ranges;
+use crate::map_op::{coalesce, prot};
+use crate::{GuestSpace, MapOp};
 
 /// The stub process of an address space; killed when dropped.
 pub(super) struct Stub {
@@ -44,7 +46,7 @@ impl PtraceSpace {
 
 impl GuestSpace for PtraceSpace {
     fn apply(&self, ops: &[MapOp]) -> Result<(), Errno> {
-        let ops = coalesce(ops, self.stub.tracer.memory_len)?;
+        let ops = coalesce(ops, STUB_PAGE, self.stub.tracer.memory_len)?;
         if ops.is_empty() {
             return Ok(());
         }
@@ -52,55 +54,6 @@ impl GuestSpace for PtraceSpace {
         self.stub.tracer.queue.post(Command::Apply { anchor: self.stub.anchor, ops, reply });
         result.recv().map_err(|_| Errno::ESRCH)?
     }
-}
-
-/// Checks the operations and joins neighbours.
-fn coalesce(ops: &[MapOp], memory_len: u64) -> Result<Vec<MapOp>, Errno> {
-    let mut out: Vec<MapOp> = Vec::with_capacity(ops.len());
-    for op in ops {
-        let (MapOp::Map { range, .. } | MapOp::Unmap { range } | MapOp::Protect { range, .. }) = *op;
-        if !range.is_page_aligned() || range.end().0 > STUB_PAGE {
-            return Err(Errno::EINVAL);
-        }
-        if let MapOp::Map { offset, .. } = *op {
-            let end = offset.0.checked_add(range.len());
-            if offset.0 % 4096 != 0 || end.is_none_or(|e| e > memory_len) {
-                return Err(Errno::EINVAL);
-            }
-        }
-        if range.is_empty() {
-            continue;
-        }
-        if !out.last_mut().is_some_and(|last| join(last, op)) {
-            out.push(*op);
-        }
-    }
-    Ok(out)
-}
-
-fn join(last: &mut MapOp, next: &MapOp) -> bool {
-    let joined = |a: kcore::addr::GuestRange, b: kcore::addr::GuestRange| {
-        if a.end() == b.start() { kcore::addr::GuestRange::new(a.start(), b.end()) } else { None }
-    };
-    let done = match (&mut *last, next) {
-        (
-            MapOp::Map { range: a, offset: x, access: p, populate: f },
-            MapOp::Map { range: b, offset: y, access: q, populate: g },
-        ) if x.0 + a.len() == y.0 && p == q && f == g => joined(*a, *b).map(|r| *a = r),
-        (MapOp::Unmap { range: a }, MapOp::Unmap { range: b }) => joined(*a, *b).map(|r| *a = r),
-        (MapOp::Protect { range: a, access: p }, MapOp::Protect { range: b, access: q }) if p == q => {
-            joined(*a, *b).map(|r| *a = r)
-        }
-        _ => None,
-    };
-    done.is_some()
-}
-
-fn prot(access: Access) -> u64 {
-    let bit = |a, p: i32| if access.contains(a) { p as u64 } else { 0 };
-    bit(Access::READ, libc::PROT_READ)
-        | bit(Access::WRITE, libc::PROT_WRITE)
-        | bit(Access::EXEC, libc::PROT_EXEC)
 }
 
 /// Carries out `ops` in the stub. For the tracer.
@@ -142,30 +95,4 @@ fn protect_pieces(
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use kcore::addr::{GuestAddr, GuestRange};
-    use kcore::frame::FileOffset;
-
-    use super::*;
-
-    fn map(start: u64, len: u64, offset: u64) -> MapOp {
-        let range = GuestRange::from_len(GuestAddr(start), len).unwrap();
-        MapOp::Map { range, offset: FileOffset(offset), access: Access::READ, populate: false }
-    }
-
-    #[test]
-    fn joins_neighbours() {
-        let ops = [map(0x10000, 0x1000, 0), map(0x11000, 0x1000, 0x1000), map(0x12000, 0x1000, 0)];
-        assert_eq!(coalesce(&ops, 1 << 20).unwrap(), [map(0x10000, 0x2000, 0), map(0x12000, 0x1000, 0)]);
-    }
-    #[test]
-    fn refuses_bad_ranges() {
-        assert_eq!(coalesce(&[map(0x10001, 0x1000, 0)], 1 << 20), Err(Errno::EINVAL));
-        assert_eq!(coalesce(&[map(STUB_PAGE - 0x1000, 0x2000, 0)], 1 << 20), Err(Errno::EINVAL));
-        assert_eq!(coalesce(&[map(0x10000, 0x2000, 0xff000)], 1 << 20), Err(Errno::EINVAL));
-        assert_eq!(coalesce(&[map(0x10000, 0, 0)], 1 << 20), Ok(vec![]));
-    }
 }

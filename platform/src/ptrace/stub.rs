@@ -5,7 +5,7 @@ use abi::Errno;
 use super::PtraceError;
 use super::inject::Injector;
 use super::sys::{self, Event, Pid};
-use crate::host::last_errno;
+use crate::host::{last_errno, mapped_ranges};
 
 /// Address of the one page of a stub that is not the guest's. It is below the top of user space on every x86-64 host.
 pub(super) const STUB_PAGE: u64 = 0x7fff_fff0_0000;
@@ -116,14 +116,4 @@ fn empty(injector: &mut Injector, seed: Pid) -> Result<(), Errno> {
         }
     }
     Ok(())
-}
-
-/// The address ranges that are mapped in a process, in order.
-pub(super) fn mapped_ranges(pid: Pid) -> Result<Vec<(u64, u64)>, Errno> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).map_err(|_| Errno::ENOMEM)?;
-    let range = |line: &str| {
-        let (a, b) = line.split_whitespace().next()?.split_once('-')?;
-        Some((u64::from_str_radix(a, 16).ok()?, u64::from_str_radix(b, 16).ok()?))
-    };
-    Ok(maps.lines().filter_map(range).collect())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use abi::Errno;
 use kcore::addr::GuestAddr;
 
-use super::fpu::FpuLayout;
+use crate::fpu::FpuLayout;
 use super::inject::{Injector, loadable};
 use super::lock;
 use super::queue::{Command, Queue};

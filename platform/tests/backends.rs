@@ -1,5 +1,5 @@
-//! The ptrace backend runs machine code.
-#![cfg(feature = "ptrace")]
+//! The backends run machine code: each test runs on each of them.
+#![cfg(all(feature = "ptrace", feature = "systrap"))]
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -13,11 +13,48 @@ use kcore::frame::FileOffset;
 use kcore::host::MemoryFile;
 use platform::host::HostMemory;
 use platform::ptrace::{PtracePlatform, PtraceSpace};
+use platform::systrap::{SystrapPlatform, SystrapSpace};
 use platform::{Access, GuestSpace, GuestThread, MapOp, Platform, Trap, UserRegs};
 
 const CODE: u64 = 0x40_0000;
 const DATA: u64 = 0x60_0000;
 const PAGE: u64 = 4096;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Backend {
+    Ptrace,
+    Systrap,
+}
+
+impl Backend {
+    fn start(self, memory: &Arc<HostMemory>) -> Arc<dyn Platform> {
+        match self {
+            Backend::Ptrace => PtracePlatform::new(memory).unwrap(),
+            Backend::Systrap => SystrapPlatform::new(memory).unwrap(),
+        }
+    }
+}
+
+macro_rules! on_each_backend {
+    ($($test:ident),*) => {
+        mod ptrace {
+            $(#[test] fn $test() { super::$test(super::Backend::Ptrace); })*
+        }
+        mod systrap {
+            $(#[test] fn $test() { super::$test(super::Backend::Systrap); })*
+        }
+    };
+}
+
+on_each_backend!(
+    system_calls,
+    faults_and_mapping_changes,
+    exceptions,
+    kicks,
+    spaces_and_threads,
+    killed_while_running,
+    floating_point_state
+);
 
 struct Unpark(std::thread::Thread);
 impl Wake for Unpark {
@@ -26,21 +63,33 @@ impl Wake for Unpark {
     }
 }
 
-fn block_on<T>(f: impl Future<Output = T>) -> T {
+fn block_on<T>(platform: &Arc<dyn Platform>, f: impl Future<Output = T>) -> T {
     let mut f = pin!(f);
+    let sleeper = platform.sleeper();
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let start = Instant::now();
     loop {
+        let epoch = sleeper.as_ref().map(|s| s.epoch());
         if let Poll::Ready(r) = f.as_mut().poll(&mut Context::from_waker(&waker)) {
             return r;
         }
-        std::thread::park_timeout(Duration::from_secs(1));
+        match (&sleeper, epoch) {
+            (Some(s), Some(epoch)) => s.sleep(epoch, Some(1_000_000_000)),
+            _ => std::thread::park_timeout(Duration::from_secs(1)),
+        }
         assert!(start.elapsed() < Duration::from_secs(20), "the guest hangs");
     }
 }
 
-fn run(t: &mut Box<dyn GuestThread>, regs: &mut UserRegs) -> Result<Trap, Errno> {
-    block_on(poll_fn(|cx| t.poll_run(cx, regs)))
+impl Rig {
+    fn run(&self, t: &mut Box<dyn GuestThread>, regs: &mut UserRegs) -> Result<Trap, Errno> {
+        block_on(&self.platform, poll_fn(|cx| t.poll_run(cx, regs)))
+    }
+    /// What a fault says on a backend that may not know.
+    fn fault(&self, at: u64, access: Access) -> Result<Trap, Errno> {
+        let access = if self.platform.caps().precise_faults { access } else { Access::UNKNOWN };
+        Ok(Trap::Fault { at: GuestAddr(at), access })
+    }
 }
 
 fn range(start: u64, len: u64) -> GuestRange {
@@ -67,15 +116,15 @@ fn peek(m: &HostMemory, at: u64) -> u8 {
 
 struct Rig {
     memory: Arc<HostMemory>,
-    platform: Arc<PtracePlatform>,
+    platform: Arc<dyn Platform>,
     space: Arc<dyn GuestSpace>,
 }
 
 /// Page 0 of the memory file holds `code`, mapped at `CODE`; page 1 is data, mapped at `DATA`.
-fn rig(code: &[u8]) -> Rig {
+fn rig(backend: Backend, code: &[u8]) -> Rig {
     let memory = HostMemory::with_len(1 << 30).unwrap();
     poke(&memory, 0, code);
-    let platform = PtracePlatform::new(&memory).unwrap();
+    let platform = backend.start(&memory);
     let space = platform.new_space().unwrap();
     let ops = [map(CODE, 0, Access::READ | Access::EXEC), map(DATA, PAGE, Access::READ | Access::WRITE)];
     space.apply(&ops).unwrap();
@@ -87,7 +136,9 @@ fn at(rip: u64) -> UserRegs {
 }
 
 fn stub_pid(s: &Arc<dyn GuestSpace>) -> i32 {
-    (&**s as &dyn core::any::Any).downcast_ref::<PtraceSpace>().unwrap().stub_pid()
+    let any = &**s as &dyn core::any::Any;
+    let ptrace = any.downcast_ref::<PtraceSpace>().map(PtraceSpace::stub_pid);
+    ptrace.or_else(|| any.downcast_ref::<SystrapSpace>().map(SystrapSpace::stub_pid)).unwrap()
 }
 
 fn threads(pid: i32) -> usize {
@@ -102,65 +153,62 @@ fn eventually(what: &str, mut f: impl FnMut() -> bool) {
     }
 }
 
-#[test]
-fn system_calls() {
+fn system_calls(backend: Backend) {
     // mov eax, 39; syscall; mov [rdi], al; syscall; jmp $-2... (the loop calls with what the kernel left)
-    let r = rig(&[0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0x88, 0x07, 0x0f, 0x05, 0xeb, 0xfc]);
+    let r = rig(backend, &[0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0x88, 0x07, 0x0f, 0x05, 0xeb, 0xfc]);
     let mut t = r.platform.new_thread(&r.space).unwrap();
     let mut regs = UserRegs { rdi: DATA, r12: 0x1234_5678_9abc_def0, fs_base: 0x7000_1234, ..at(CODE) };
-    assert_eq!(run(&mut t, &mut regs), Ok(Trap::Syscall));
+    assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
     assert_eq!((regs.orig_rax, regs.rip, regs.rcx), (39, CODE + 7, CODE + 7));
     assert_eq!((regs.r12, regs.fs_base, regs.cs), (0x1234_5678_9abc_def0, 0x7000_1234, 0x33));
     regs.rax = 0x77;
-    assert_eq!(run(&mut t, &mut regs), Ok(Trap::Syscall));
+    assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
     assert_eq!((regs.orig_rax, peek(&r.memory, PAGE)), (0x77, 0x77));
     // Restart codes of the host mean nothing.
     for nr in [(-512i64) as u64, (-516i64) as u64, 0, 231, 12345] {
         regs.rax = nr;
-        assert_eq!(run(&mut t, &mut regs), Ok(Trap::Syscall));
+        assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
         assert_eq!((regs.orig_rax, regs.rip), (nr, CODE + 11));
     }
 }
 
-#[test]
-fn faults_and_mapping_changes() {
+fn faults_and_mapping_changes(backend: Backend) {
     // mov al, [rsi]; mov [rsi], al; syscall
-    let r = rig(&[0x8a, 0x06, 0x88, 0x06, 0x0f, 0x05]);
+    let r = rig(backend, &[0x8a, 0x06, 0x88, 0x06, 0x0f, 0x05]);
     let mut t = r.platform.new_thread(&r.space).unwrap();
     let at_fault = DATA + 5 * PAGE + 8;
     let mut regs = UserRegs { rsi: at_fault, ..at(CODE) };
-    let fault = Ok(Trap::Fault { at: GuestAddr(at_fault), access: Access::UNKNOWN });
-    assert_eq!(run(&mut t, &mut regs), fault);
+    assert_eq!(r.run(&mut t, &mut regs), r.fault(at_fault, Access::READ));
     assert_eq!(regs.rip, CODE);
     poke(&r.memory, 2 * PAGE + 8, &[9]);
     r.space.apply(&[map(DATA + 5 * PAGE, 2 * PAGE, Access::READ)]).unwrap();
-    assert_eq!(run(&mut t, &mut regs), fault);
+    assert_eq!(r.run(&mut t, &mut regs), r.fault(at_fault, Access::WRITE));
     assert_eq!((regs.rip, regs.rax & 0xff), (CODE + 2, 9));
     // With holes on both sides.
     let wide = range(DATA, 16 * PAGE);
     r.space.apply(&[MapOp::Protect { range: wide, access: Access::READ | Access::WRITE }]).unwrap();
-    assert_eq!(run(&mut t, &mut regs), Ok(Trap::Syscall));
+    assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
     r.space.apply(&[MapOp::Unmap { range: wide }]).unwrap();
     regs.rip = CODE;
-    assert_eq!(run(&mut t, &mut regs), fault);
+    assert_eq!(r.run(&mut t, &mut regs), r.fault(at_fault, Access::READ));
     // Nothing of the sentry or the host's vDSO is there.
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", stub_pid(&r.space))).unwrap();
     let foreign = |l: &&str| {
-        !l.contains("picket-memory") && !l.starts_with("7ffffff00000-") && !l.contains("[vsyscall]")
+        let own = ["picket-memory", "picket-stub", "[vsyscall]"];
+        !own.iter().any(|o| l.contains(o)) && !l.starts_with("7ffffff00000-")
     };
     assert_eq!(maps.lines().filter(foreign).count(), 0, "{maps}");
     regs.rip = 0x10;
-    assert_eq!(run(&mut t, &mut regs), Ok(Trap::Fault { at: GuestAddr(0x10), access: Access::UNKNOWN }));
+    assert_eq!(r.run(&mut t, &mut regs), r.fault(0x10, Access::EXEC));
 }
 
-#[test]
-fn exceptions() {
+fn exceptions(backend: Backend) {
     // 0: ud2; 2: div by ecx=0; 4: int3; 5: hlt; 6: int 0x80; 8: nop
-    let r = rig(&[0x0f, 0x0b, 0xf7, 0xf1, 0xcc, 0xf4, 0xcd, 0x80, 0x90, 0x90]);
+    let r = rig(backend, &[0x0f, 0x0b, 0xf7, 0xf1, 0xcc, 0xf4, 0xcd, 0x80, 0x90, 0x90]);
     let mut t = r.platform.new_thread(&r.space).unwrap();
     let mut expect = |rip, regs: UserRegs, signal, rip_after| {
         let mut regs = UserRegs { rip, ..regs };
-        match run(&mut t, &mut regs) {
+        match r.run(&mut t, &mut regs) {
             Ok(Trap::Exception(e)) => assert_eq!((e.signal, regs.rip), (signal, rip_after), "{e:?}"),
             other => panic!("{other:?}"),
         }
@@ -177,22 +225,21 @@ fn exceptions() {
     assert_eq!(r.space.apply(&[map(DATA, 1 << 30, Access::READ)]), Err(Errno::EINVAL));
 }
 
-#[test]
-fn kicks() {
-    let r = rig(&[0xeb, 0xfe, 0x0f, 0x05, 0xeb, 0xfc]); // jmp $; (2) syscall; jmp (2)
+fn kicks(backend: Backend) {
+    let r = rig(backend, &[0xeb, 0xfe, 0x0f, 0x05, 0xeb, 0xfc]); // jmp $; (2) syscall; jmp (2)
     let mut t = r.platform.new_thread(&r.space).unwrap();
     let kick = t.kicker();
     let mut regs = at(CODE);
     kick.kick();
     kick.kick();
-    assert_eq!(run(&mut t, &mut regs), Ok(Trap::Kicked));
+    assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Kicked));
     for _ in 0..20 {
         let kick = kick.clone();
         let helper = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(2));
             kick.kick();
         });
-        assert_eq!(run(&mut t, &mut regs), Ok(Trap::Kicked));
+        assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Kicked));
         assert_eq!(regs.rip, CODE);
         helper.join().unwrap();
     }
@@ -211,7 +258,7 @@ fn kicks() {
     });
     let (mut calls, mut kicked) = (0, 0);
     while !helper.is_finished() {
-        match run(&mut t, &mut regs).unwrap() {
+        match r.run(&mut t, &mut regs).unwrap() {
             Trap::Syscall => calls += 1,
             Trap::Kicked => kicked += 1,
             other => panic!("{other:?} at {:#x}", regs.rip),
@@ -219,14 +266,13 @@ fn kicks() {
         assert!(regs.rip == CODE + 4 || regs.rip == CODE + 2 || regs.rip == CODE + 6 - 2, "{:#x}", regs.rip);
     }
     assert!(calls > 100 && kicked > 0 && kicked <= kicks, "{calls} {kicked}");
-    let _ = run(&mut t, &mut regs);
-    assert_eq!(run(&mut t, &mut regs), Ok(Trap::Syscall));
+    let _ = r.run(&mut t, &mut regs);
+    assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
 }
 
-#[test]
-fn spaces_and_threads() {
+fn spaces_and_threads(backend: Backend) {
     // mov [rdi], al; syscall
-    let r = rig(&[0x88, 0x07, 0x0f, 0x05]);
+    let mut r = rig(backend, &[0x88, 0x07, 0x0f, 0x05]);
     let other = r.platform.new_space().unwrap();
     // The same code, other data, as after a fork.
     other
@@ -237,14 +283,14 @@ fn spaces_and_threads() {
         .unwrap();
     let mut a = r.platform.new_thread(&r.space).unwrap();
     let mut b = r.platform.new_thread(&other).unwrap();
-    assert_eq!(run(&mut a, &mut UserRegs { rax: 1, rdi: DATA, ..at(CODE) }), Ok(Trap::Syscall));
-    assert_eq!(run(&mut b, &mut UserRegs { rax: 2, rdi: DATA, ..at(CODE) }), Ok(Trap::Syscall));
+    assert_eq!(r.run(&mut a, &mut UserRegs { rax: 1, rdi: DATA, ..at(CODE) }), Ok(Trap::Syscall));
+    assert_eq!(r.run(&mut b, &mut UserRegs { rax: 2, rdi: DATA, ..at(CODE) }), Ok(Trap::Syscall));
     assert_eq!((peek(&r.memory, PAGE), peek(&r.memory, 2 * PAGE)), (1, 2));
     // Many threads in one space.
     let mut many: Vec<_> = (0..20).map(|_| r.platform.new_thread(&r.space).unwrap()).collect();
     for (i, t) in many.iter_mut().enumerate() {
         let mut regs = UserRegs { rax: i as u64, rdi: DATA + i as u64, ..at(CODE) };
-        assert_eq!(run(t, &mut regs), Ok(Trap::Syscall));
+        assert_eq!(r.run(t, &mut regs), Ok(Trap::Syscall));
     }
     assert_eq!((0..20).map(|i| peek(&r.memory, PAGE + i)).collect::<Vec<_>>(), (0..20).collect::<Vec<u8>>());
     let pid = stub_pid(&r.space);
@@ -255,28 +301,27 @@ fn spaces_and_threads() {
     let kick = a.kicker();
     a.set_space(&other).unwrap();
     eventually("the thread moves", || threads(pid) == 1);
-    assert_eq!(run(&mut a, &mut UserRegs { rax: 5, rdi: DATA, ..at(CODE) }), Ok(Trap::Syscall));
+    assert_eq!(r.run(&mut a, &mut UserRegs { rax: 5, rdi: DATA, ..at(CODE) }), Ok(Trap::Syscall));
     assert_eq!(peek(&r.memory, 2 * PAGE), 5);
     kick.kick();
-    assert_eq!(run(&mut a, &mut at(CODE)), Ok(Trap::Kicked));
+    assert_eq!(r.run(&mut a, &mut at(CODE)), Ok(Trap::Kicked));
     // The stub dies with its space.
-    let Rig { platform, space, .. } = r;
-    drop(space);
+    let own = core::mem::replace(&mut r.space, other.clone());
+    drop(own);
     eventually("the stub ends", || threads(pid) == 0);
     // Killed from outside.
     let pid = stub_pid(&other);
     // SAFETY: the call takes no pointers.
     unsafe { libc::kill(pid, libc::SIGKILL) };
     eventually("the stub is reaped", || threads(pid) == 0);
-    assert_eq!(run(&mut b, &mut at(CODE)), Err(Errno::ESRCH));
+    assert_eq!(r.run(&mut b, &mut at(CODE)), Err(Errno::ESRCH));
     assert_eq!(other.apply(&[map(DATA, 0, Access::READ)]), Err(Errno::ESRCH));
-    let foreign = PtracePlatform::new(&HostMemory::with_len(PAGE).unwrap()).unwrap().new_space().unwrap();
-    assert_eq!(platform.new_thread(&foreign).err(), Some(Errno::EINVAL));
+    let foreign = backend.start(&HostMemory::with_len(PAGE).unwrap()).new_space().unwrap();
+    assert_eq!(r.platform.new_thread(&foreign).err(), Some(Errno::EINVAL));
 }
 
-#[test]
-fn killed_while_running() {
-    let r = rig(&[0xeb, 0xfe]);
+fn killed_while_running(backend: Backend) {
+    let r = rig(backend, &[0xeb, 0xfe]);
     let mut t = r.platform.new_thread(&r.space).unwrap();
     let pid = stub_pid(&r.space);
     let killer = std::thread::spawn(move || {
@@ -284,7 +329,7 @@ fn killed_while_running() {
         // SAFETY: the call takes no pointers.
         unsafe { libc::kill(pid, libc::SIGKILL) };
     });
-    assert_eq!(run(&mut t, &mut at(CODE)), Err(Errno::ESRCH));
+    assert_eq!(r.run(&mut t, &mut at(CODE)), Err(Errno::ESRCH));
     killer.join().unwrap();
     // Dropped while it runs.
     let space = r.platform.new_space().unwrap();
@@ -300,20 +345,19 @@ fn killed_while_running() {
     eventually("threads end", || threads(stub_pid(&space)) == 1);
 }
 
-#[test]
-fn floating_point_state() {
+fn floating_point_state(backend: Backend) {
     // movaps [rdi], xmm0; stmxcsr [rdi+16]; fnstcw [rdi+20]; pcmpeqd xmm0, xmm0; syscall; movaps [rdi], xmm0; syscall
     let code = [
         0x0f, 0x29, 0x07, 0x0f, 0xae, 0x5f, 0x10, 0xd9, 0x7f, 0x14, 0x66, 0x0f, 0x76, 0xc0, 0x0f, 0x05, 0x0f,
         0x29, 0x07, 0x0f, 0x05,
     ];
-    let r = rig(&code);
+    let r = rig(backend, &code);
     let caps = r.platform.caps().clone();
     assert!(caps.xfeatures & 3 == 3 && caps.xsave_size >= 576, "{caps:?}");
     let mut t = r.platform.new_thread(&r.space).unwrap();
     let mut regs = UserRegs { rdi: DATA, ..at(CODE) };
     let fresh = t.fpu().clone();
-    assert_eq!(run(&mut t, &mut regs), Ok(Trap::Syscall));
+    assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
     let seen: Vec<u8> = (0..22).map(|i| peek(&r.memory, PAGE + i)).collect();
     assert_eq!(seen[..16], [0; 16]);
     assert_eq!(seen[16..], [0x80, 0x1f, 0, 0, 0x7f, 0x03]);
@@ -322,32 +366,38 @@ fn floating_point_state() {
     assert_eq!(state.0[160..176], [0xff; 16]);
     let saved = state.clone();
     // Unchanged state survives the look at it.
-    assert_eq!(run(&mut t, &mut regs), Ok(Trap::Syscall));
+    assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
     assert_eq!(peek(&r.memory, PAGE + 3), 0xff);
     // A changed one is loaded, also into another thread.
     for (state, byte) in [(saved, 0xff), (fresh, 0)] {
         let mut t = r.platform.new_thread(&r.space).unwrap();
         *t.fpu() = state;
         let mut regs = UserRegs { rdi: DATA, ..at(CODE + 16) };
-        assert_eq!(run(&mut t, &mut regs), Ok(Trap::Syscall));
+        assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
         assert_eq!(peek(&r.memory, PAGE + 3), byte);
     }
     // Nonsense is made acceptable.
     t.fpu().0.fill(0xff);
     regs.rip = CODE;
-    assert_eq!(run(&mut t, &mut regs), Ok(Trap::Syscall));
+    assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
 }
 
 #[test]
 #[ignore = "a measurement"]
 fn round_trip_time() {
-    let r = rig(&[0x0f, 0x05, 0xeb, 0xfc]);
+    for backend in [Backend::Ptrace, Backend::Systrap] {
+        measure(backend);
+    }
+}
+
+fn measure(backend: Backend) {
+    let r = rig(backend, &[0x0f, 0x05, 0xeb, 0xfc]);
     let mut t = r.platform.new_thread(&r.space).unwrap();
     let mut regs = at(CODE);
     let n = 20_000;
     let start = Instant::now();
     for _ in 0..n {
-        assert_eq!(run(&mut t, &mut regs), Ok(Trap::Syscall));
+        assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
     }
     println!("system call: {:?}", start.elapsed() / n);
     let start = Instant::now();
@@ -360,7 +410,7 @@ fn round_trip_time() {
         let s = r.platform.new_space().unwrap();
         s.apply(&[map(CODE, 0, Access::READ | Access::EXEC)]).unwrap();
         let mut t = r.platform.new_thread(&s).unwrap();
-        assert_eq!(run(&mut t, &mut at(CODE)), Ok(Trap::Syscall));
+        assert_eq!(r.run(&mut t, &mut at(CODE)), Ok(Trap::Syscall));
     }
     println!("new space and thread: {:?}", start.elapsed() / 200);
 }

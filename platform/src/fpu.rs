@@ -22,16 +22,16 @@ fn u32_at(b: &[u8], at: usize) -> u32 {
 
 /// What the host told about its `XSAVE` areas.
 #[derive(Clone, Debug)]
-pub(super) struct FpuLayout {
-    pub(super) size: usize,
-    pub(super) xfeatures: u64,
+pub(crate) struct FpuLayout {
+    pub(crate) size: usize,
+    pub(crate) xfeatures: u64,
     mxcsr_mask: u32,
     software: [u8; SW_RESERVED_END - SW_XFEATURES],
 }
 
 impl FpuLayout {
     /// From an area that the host wrote, or `None` if it is too short to be one.
-    pub(super) fn from_sample(b: &[u8]) -> Option<FpuLayout> {
+    pub(crate) fn from_sample(b: &[u8]) -> Option<FpuLayout> {
         if b.len() < HEADER_END {
             return None;
         }
@@ -44,8 +44,16 @@ impl FpuLayout {
         })
     }
 
+    /// A state from bytes whose part for software may be anything.
+    #[cfg(feature = "systrap")]
+    pub(crate) fn with_software(&self, mut bytes: Vec<u8>) -> FpuState {
+        bytes.resize(self.size, 0);
+        bytes[SW_XFEATURES..SW_RESERVED_END].copy_from_slice(&self.software);
+        FpuState(bytes)
+    }
+
     /// The state that a new thread has: all registers zero, exceptions masked.
-    pub(super) fn initial(&self) -> FpuState {
+    pub(crate) fn initial(&self) -> FpuState {
         let mut b = vec![0; self.size];
         b[FCW..FCW + 2].copy_from_slice(&0x37fu16.to_le_bytes());
         b[MXCSR..MXCSR + 4].copy_from_slice(&0x1f80u32.to_le_bytes());
@@ -56,7 +64,7 @@ impl FpuLayout {
     }
 
     /// Makes any bytes acceptable to the host: what would be refused is cleared, as the processor's `fxrstor` masks would.
-    pub(super) fn sanitize(&self, state: &mut FpuState) {
+    pub(crate) fn sanitize(&self, state: &mut FpuState) {
         let b = &mut state.0;
         let legacy_only = b.len() < HEADER_END;
         b.resize(self.size, 0);

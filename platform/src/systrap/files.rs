@@ -1,0 +1,67 @@
+//! The files that make up the shared memory of sentry and stubs.
+
+use core::ffi::CStr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+use abi::Errno;
+
+use super::code;
+use super::filter;
+use super::layout::*;
+use super::shared::SharedFile;
+
+/// Stubs that can exist at a time.
+pub(super) const MAX_STUBS: u64 = 1 << 16;
+/// Host threads that run guest code, in all stubs together.
+pub(super) const MAX_AREAS: u64 = 1 << 16;
+
+/// See the module.
+pub(super) struct Files {
+    /// The memory file of the guests, which somebody else owns.
+    pub(super) memory: i32,
+    /// The doorbell, the seed's page, and the areas of threads from [`AREA_LEN`] on.
+    pub(super) control: Arc<SharedFile>,
+    pub(super) ops: Arc<SharedFile>,
+    pub(super) ops_read_only: i32,
+    pub(super) acks: Arc<SharedFile>,
+    pub(super) code: i32,
+    _owned: [OwnedFd; 2],
+}
+
+impl Files {
+    /// Makes them; the stub's code is for a region that begins at `base`. Errors: the host refuses memory or descriptors.
+    pub(super) fn new(memory: i32, base: u64) -> Result<Files, Errno> {
+        let name: &CStr = c"picket-stubs";
+        let ops = SharedFile::new(name, MAX_STUBS * PAGE)?;
+        let (ops_read_only, code) = (ops.read_only()?, code_file(base)?);
+        Ok(Files {
+            memory,
+            control: Arc::new(SharedFile::new(name, (MAX_AREAS + 1) * AREA_LEN)?),
+            ops: Arc::new(ops),
+            ops_read_only: ops_read_only.as_raw_fd(),
+            acks: Arc::new(SharedFile::new(name, MAX_STUBS * PAGE)?),
+            code: code.as_raw_fd(),
+            _owned: [ops_read_only, code],
+        })
+    }
+}
+
+/// The stub's code with the filter of guests, behind a descriptor that cannot be written through.
+fn code_file(base: u64) -> Result<OwnedFd, Errno> {
+    let mut bytes = code::image();
+    let filter = filter::guest(base + CODE, bytes.len() as u64);
+    let program = bytes.len().next_multiple_of(8);
+    let descriptor = code::guest_fprog() as usize;
+    bytes[descriptor..descriptor + 8].copy_from_slice(&(filter.len() as u64).to_le_bytes());
+    bytes[descriptor + 8..descriptor + 16].copy_from_slice(&(base + CODE + program as u64).to_le_bytes());
+    bytes.resize(program, 0xcc);
+    bytes.extend(filter::bytes(&filter));
+    if bytes.len() as u64 > CODE_LEN {
+        return Err(Errno::ENOSPC);
+    }
+    bytes.resize(CODE_LEN as usize, 0xcc);
+    let file = SharedFile::new(c"picket-stub-code", CODE_LEN)?;
+    file.copy_in(0, &bytes);
+    file.read_only()
+}

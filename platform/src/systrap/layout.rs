@@ -1,0 +1,96 @@
+//! Where things are in a stub, and in the pages that stubs and sentry share.
+//!
+//! The top of a stub's address space belongs to Picket, the rest to the guest:
+//!
+//! ```text
+//! base + CODE      r-x  the stub's code and its filters
+//! base + OPS       r--  batches of operations for the mapper, written by the sentry only
+//! base + ACK       r--  the mapper's answers, which it writes through a descriptor
+//! base + DOORBELL  rw-  wakes the sentry; shared by all stubs
+//! base + AREAS     rw-  one area for each host thread: handoff words, then the stack for signals
+//! ```
+//!
+//! Whatever is writable there can be written by the guest at any time, so the sentry reads each word once and checks it.
+
+/// Bytes at the top of a stub's address space that are not the guest's.
+pub(super) const REGION: u64 = 512 << 20;
+pub(super) const CODE: u64 = 0;
+pub(super) const CODE_LEN: u64 = 0x1000;
+pub(super) const OPS: u64 = 0x2000;
+pub(super) const ACK: u64 = 0x3000;
+pub(super) const DOORBELL: u64 = 0x4000;
+pub(super) const AREAS: u64 = 0x10_0000;
+pub(super) const PAGE: u64 = 0x1000;
+/// The highest address at which the region may begin; it is moved down by a random amount.
+pub(super) const HIGHEST_BASE: u64 = 0x7fff_c000_0000;
+/// Alignment of the region's beginning.
+pub(super) const BASE_ALIGN: u64 = 2 << 20;
+/// End of user space with four-level page tables.
+pub(super) const TASK_END: u64 = 0x7fff_ffff_f000;
+
+/// Length of a thread's area, a power of two: the stub's handler finds the area by masking its stack pointer.
+pub(super) const AREA_LEN: u64 = 32 << 10;
+/// Host threads that one stub can have.
+pub(super) const MAX_THREADS: u64 = (REGION - AREAS) / AREA_LEN;
+
+// Words of an area. Its first page is for them; the rest is the stack for signals.
+pub(super) const AREA_STATE: u64 = 0;
+pub(super) const AREA_SPIN: u64 = 4;
+pub(super) const AREA_SIGNAL: u64 = 8;
+pub(super) const AREA_TID: u64 = 12;
+pub(super) const AREA_UCONTEXT: u64 = 16;
+pub(super) const AREA_SIGINFO: u64 = 24;
+pub(super) const AREA_FS: u64 = 32;
+pub(super) const AREA_GS: u64 = 40;
+pub(super) const AREA_EXIT: u64 = 48;
+pub(super) const AREA_STACK_T: u64 = 56;
+/// A signal mask without any signal: the area starts as zeros, and what a guest writes there only concerns itself.
+pub(super) const AREA_NO_SIGNALS: u64 = 88;
+pub(super) const AREA_STACK: u64 = PAGE;
+
+/// The guest runs, or is to run.
+pub(super) const STATE_RUN: u32 = 0;
+/// The thread has trapped and spins.
+pub(super) const STATE_TRAPPED: u32 = 1;
+/// The thread has trapped and sleeps.
+pub(super) const STATE_SLEEPING: u32 = 2;
+/// The thread is to end.
+pub(super) const STATE_EXIT: u32 = 3;
+
+// Words of the page of operations.
+pub(super) const OPS_SEQ: u64 = 0;
+pub(super) const OPS_COUNT: u64 = 4;
+pub(super) const OPS_ACK_OFFSET: u64 = 8;
+pub(super) const OPS_OK: u64 = 16;
+pub(super) const OPS_SPIN: u64 = 20;
+pub(super) const OPS_FIRST: u64 = 64;
+pub(super) const OPS_ERRNOS: u64 = 3200;
+/// Length of one operation: number, six arguments, what to do with the result.
+pub(super) const OP_LEN: u64 = 64;
+/// Operations that one page takes.
+pub(super) const OPS_MAX: usize = 48;
+/// The answer of a batch that was carried out. Another answer is an errno.
+pub(super) const ANSWER_OK: u32 = 0x1_0000;
+
+/// The result says nothing beyond success.
+pub(super) const THEN_GO_ON: u64 = 0;
+/// The operation makes a thread, which starts elsewhere.
+pub(super) const THEN_THREAD: u64 = 1;
+/// The operation makes a process, which carries out the rest of the batch; this one leaves the rest out.
+pub(super) const THEN_FORK: u64 = 2;
+/// The result must be the number in the upper half of this word, or the process ends.
+pub(super) const THEN_EXPECT: u64 = 3;
+
+// Words of the doorbell's page.
+pub(super) const BELL_SEQ: u64 = 0;
+pub(super) const BELL_WANTED: u64 = 4;
+
+// Descriptors of a mapper.
+pub(super) const FD_MEMORY: i32 = 0;
+pub(super) const FD_CONTROL: i32 = 1;
+pub(super) const FD_OPS: i32 = 2;
+pub(super) const FD_ACK: i32 = 3;
+pub(super) const FD_CODE: i32 = 4;
+
+const _: () = assert!(OPS_FIRST + OPS_MAX as u64 * OP_LEN <= OPS_ERRNOS && OPS_ERRNOS + 4 * 134 <= PAGE);
+const _: () = assert!(AREA_LEN.is_power_of_two() && AREAS.is_multiple_of(AREA_LEN) && BASE_ALIGN.is_multiple_of(AREA_LEN));

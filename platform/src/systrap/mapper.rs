@@ -1,0 +1,105 @@
+//! Batches of operations that a stub's mapper carries out.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+use std::sync::Arc;
+
+use abi::Errno;
+
+use super::layout::*;
+use super::policy;
+use super::shared::{SharedFile, futex_wait, futex_wake};
+
+/// One host call for a mapper.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Op {
+    pub(super) nr: i64,
+    pub(super) args: [u64; 6],
+    pub(super) then: u64,
+}
+
+impl Op {
+    pub(super) fn new(nr: i64, args: [u64; 6]) -> Op {
+        Op { nr, args, then: THEN_GO_ON }
+    }
+    pub(super) fn then(self, then: u64) -> Op {
+        Op { then, ..self }
+    }
+}
+
+/// Talks to the mapper of one stub, by a page of operations and a word for its answers. Both belong to the stub's number.
+pub(super) struct Mapper {
+    ops: Arc<SharedFile>,
+    acks: Arc<SharedFile>,
+    number: u64,
+    seq: u32,
+}
+
+impl Mapper {
+    /// The mapper of the stub with this number, whose page is set up for it. `seq` is the number of the last batch that it has seen.
+    pub(super) fn new(ops: &Arc<SharedFile>, acks: &Arc<SharedFile>, number: u64, seq: u32) -> Mapper {
+        let m = Mapper { ops: ops.clone(), acks: acks.clone(), number, seq };
+        let page = m.page();
+        ops.store(page + OPS_SEQ, seq);
+        ops.store(page + OPS_COUNT, 0);
+        ops.write(page + OPS_ACK_OFFSET, page);
+        ops.store(page + OPS_OK, ANSWER_OK);
+        ops.store(page + OPS_SPIN, policy::MAPPER_SPINS);
+        for e in 0..134u32 {
+            ops.store(page + OPS_ERRNOS + u64::from(e) * 4, e.max(1));
+        }
+        acks.store(page, 0);
+        m
+    }
+
+    fn page(&self) -> u64 {
+        self.number * PAGE
+    }
+
+    pub(super) fn seq(&self) -> u32 {
+        self.seq
+    }
+
+    /// Has a batch carried out. Errors: the errno of the first operation that failed, after which none is tried; `ESRCH` if the stub
+    /// has died.
+    pub(super) fn run(&mut self, batch: &[Op], dead: &AtomicBool) -> Result<(), Errno> {
+        assert!(batch.len() <= OPS_MAX, "batches are split before");
+        let page = self.page();
+        for (i, op) in batch.iter().enumerate() {
+            let at = page + OPS_FIRST + i as u64 * OP_LEN;
+            self.ops.write(at, op.nr as u64);
+            for (n, a) in op.args.iter().enumerate() {
+                self.ops.write(at + 8 + n as u64 * 8, *a);
+            }
+            self.ops.write(at + 56, op.then);
+        }
+        self.ops.store(page + OPS_COUNT, batch.len() as u32);
+        self.acks.store(page, 0);
+        self.seq = self.seq.wrapping_add(1);
+        let word = self.ops.atomic(page + OPS_SEQ);
+        word.store(self.seq, Ordering::SeqCst);
+        futex_wake(word, 1);
+        self.answer(dead)
+    }
+
+    /// Waits for an answer. Errors: as [`Mapper::run`].
+    pub(super) fn answer(&self, dead: &AtomicBool) -> Result<(), Errno> {
+        let word = self.acks.atomic(self.page());
+        let mut spins = policy::ANSWER_SPINS;
+        loop {
+            match word.load(Ordering::SeqCst) {
+                0 => {}
+                ANSWER_OK => return Ok(()),
+                e => return Err(i32::try_from(e).ok().and_then(Errno::from_raw).unwrap_or(Errno::EIO)),
+            }
+            if spins > 0 {
+                spins -= 1;
+                core::hint::spin_loop();
+            } else if dead.load(Ordering::SeqCst) {
+                return Err(Errno::ESRCH);
+            } else {
+                futex_wait(word, 0, Some(Duration::from_millis(20)));
+            }
+        }
+    }
+}
