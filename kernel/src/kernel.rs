@@ -9,7 +9,7 @@ use kcore::machine::Machine;
 use kcore::sync::{LockClass, Mutex};
 use kcore::timer::TimerQueue;
 use mm::FrameAllocator;
-use platform::Platform;
+use platform::{Platform, Sleeper};
 use task::futex::FutexTable;
 use task::{ExitStatus, GroupId, ProcessTable, ThreadGroup};
 use vfs::Vfs;
@@ -17,7 +17,7 @@ use vfs::Vfs;
 use crate::current::CurrentTask;
 use crate::lock_waits::LockWaits;
 use crate::run::run_task;
-use crate::sched::{Executor, Idle};
+use crate::sched::Executor;
 use crate::usage::{Load, metered};
 use crate::uts::UtsNamespace;
 
@@ -42,7 +42,7 @@ pub struct Host {
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// How workers sleep.
-    pub idle: Arc<dyn Idle>,
+    pub idle: Arc<dyn Sleeper>,
     /// Where system calls are reported, if anywhere.
     pub trace: Option<Arc<dyn TraceSink>>,
 }

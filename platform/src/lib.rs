@@ -19,4 +19,6 @@ pub mod systrap;
 mod traits;
 
 pub use regs::{FpuState, UserRegs};
-pub use traits::{Access, ExceptionInfo, GuestSpace, GuestThread, Kick, MapOp, Platform, PlatformCaps, Sleeper, Trap};
+pub use traits::{
+    Access, ExceptionInfo, GuestSpace, GuestThread, Kick, MapOp, Platform, PlatformCaps, Sleeper, Trap,
+};

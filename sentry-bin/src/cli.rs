@@ -57,6 +57,8 @@ enum Command {
 pub(crate) enum PlatformName {
     /// Traced stub processes; works wherever ptrace(2) does.
     Ptrace,
+    /// Stub processes under seccomp, which hand over through shared memory: fast; needs Linux 5.9 and FSGSBASE.
+    Systrap,
 }
 
 /// What `do` and `run` share.

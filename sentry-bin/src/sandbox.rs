@@ -17,6 +17,7 @@ use mm::FrameAllocator;
 use platform::Platform;
 use platform::host::{HostClock, HostEntropy, HostMemory, host_machine, install_parker};
 use platform::ptrace::PtracePlatform;
+use platform::systrap::SystrapPlatform;
 use vfs::anon::FifoTable;
 use vfs::fs::devfs::DeviceRegistry;
 use vfs::{FdTable, FsContext, MountNamespace, OpCtx, Vfs, ops};
@@ -47,6 +48,7 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
     let memory = HostMemory::new().map_err(|e| anyhow!("the host refuses memory for the guest: {e}"))?;
     let platform: Arc<dyn Platform> = match options.platform {
         PlatformName::Ptrace => PtracePlatform::new(&memory)?,
+        PlatformName::Systrap => SystrapPlatform::new(&memory)?,
     };
     let frames = FrameAllocator::new(memory);
     let clock: Arc<dyn Clock> = Arc::new(HostClock);
@@ -58,6 +60,7 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
     let ns = mounts(options, root, &frames, &clock)?;
     let trace: Option<Arc<dyn TraceSink>> =
         options.strace.then(|| Arc::new(StderrTrace(Mutex::new(std::io::stderr()))) as Arc<dyn TraceSink>);
+    use platform::systrap::SystrapPlatform;
     let machine = host_machine();
     let idle = Arc::new(FutexIdle::default());
     let host = Host { platform, frames, machine, clock, entropy, idle, trace };

@@ -6,28 +6,19 @@ use alloc::sync::Arc;
 use core::future::Future;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use kcore::host::{Clock, Nanos};
+use kcore::host::Clock;
 use kcore::sync::{LockClass, Mutex};
 use kcore::timer::TimerQueue;
+use platform::Sleeper;
 
 use super::runnable::Runnable;
 
 static RUN_QUEUE: LockClass = LockClass::new("run queue", 950);
 
-/// How workers sleep when there is nothing to run.
-pub trait Idle: Send + Sync {
-    /// A number that changes at each [`Idle::wake`].
-    fn epoch(&self) -> u32;
-    /// Sleeps until `wake` has been called since `epoch` was read, or for `timeout` nanoseconds; may return early.
-    fn sleep(&self, epoch: u32, timeout: Option<Nanos>);
-    /// Ends sleeps.
-    fn wake(&self);
-}
-
 pub(super) struct Queue {
     ready: Mutex<VecDeque<Arc<Runnable>>>,
     sleeping: AtomicUsize,
-    idle: Arc<dyn Idle>,
+    idle: Arc<dyn Sleeper>,
 }
 
 impl Queue {
@@ -52,7 +43,7 @@ pub struct Executor {
 
 impl Executor {
     /// An executor that also fires `timers`.
-    pub fn new(idle: Arc<dyn Idle>, timers: Arc<TimerQueue>, clock: Arc<dyn Clock>) -> Executor {
+    pub fn new(idle: Arc<dyn Sleeper>, timers: Arc<TimerQueue>, clock: Arc<dyn Clock>) -> Executor {
         let wake = idle.clone();
         timers.set_on_earlier(Arc::new(move || wake.wake()));
         let queue =

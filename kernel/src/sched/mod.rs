@@ -3,4 +3,4 @@
 mod executor;
 mod runnable;
 
-pub use executor::{Executor, Idle};
+pub use executor::Executor;

@@ -13,9 +13,9 @@ use kcore::frame::FrameStore;
 use kcore::host::{Clock, Entropy, Nanos};
 use kcore::id::Fd;
 use kcore::io::{IoResult, IoSource, SliceSource};
-use kernel::sched::Idle;
 use kernel::{ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec};
 use mm::FrameAllocator;
+use platform::Sleeper;
 use platform::host::{HostClock, HostEntropy, HostMemory, host_machine, install_parker};
 use platform::ptrace::PtracePlatform;
 use vfs::anon::FifoTable;
@@ -35,7 +35,7 @@ pub struct Outcome {
 #[derive(Default)]
 struct Sleep(Mutex<u32>, Condvar);
 
-impl Idle for Sleep {
+impl Sleeper for Sleep {
     fn epoch(&self) -> u32 {
         *self.0.lock().unwrap()
     }

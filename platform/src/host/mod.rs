@@ -13,7 +13,6 @@ pub use barrier::{barrier, register_barrier};
 pub use clock::HostClock;
 pub use entropy::HostEntropy;
 pub use info::host_machine;
-pub use info::{HostInfo, host_info};
 #[cfg(any(feature = "ptrace", feature = "systrap"))]
 pub(crate) use maps::mapped_ranges;
 pub use memory::HostMemory;

@@ -20,8 +20,8 @@ use abi::Errno;
 use kcore::addr::GuestAddr;
 use kcore::host::MemoryFile;
 
-use crate::host::HostMemory;
 use crate::fpu::FpuLayout;
+use crate::host::HostMemory;
 use crate::{GuestSpace, GuestThread, Platform, PlatformCaps};
 use inject::Injector;
 use queue::{Command, Queue};

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use abi::Errno;
 use kcore::addr::GuestAddr;
 
-use crate::fpu::FpuLayout;
 use super::inject::{Injector, loadable};
 use super::lock;
 use super::queue::{Command, Queue};
 use super::space::apply_in_stub;
 use super::sys::{self, Event, Pid};
 use super::thread::ThreadShared;
+use crate::fpu::FpuLayout;
 use crate::{Access, ExceptionInfo, FpuState, Trap, UserRegs};
 
 /// Looks at the events before sleeping for one: a hand-over costs less than a wake-up, but must not hold a core for long.

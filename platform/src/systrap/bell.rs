@@ -83,7 +83,8 @@ impl Bell {
         // A thread that trapped before it could see the wish is found here.
         let (found, others) = self.poll();
         if !found && self.epoch() == epoch {
-            let timeout = if others { Some(timeout.map_or(policy::TICK, |t| t.min(policy::TICK))) } else { timeout };
+            let timeout =
+                if others { Some(timeout.map_or(policy::TICK, |t| t.min(policy::TICK))) } else { timeout };
             futex_wait(self.control.atomic(BELL_SEQ), epoch, timeout);
             self.poll();
         }

@@ -4,8 +4,8 @@
 //! traps, or the stub's, and passes, depending on where it is made. Hence these few instructions by hand.
 
 use libc::{
-    BPF_ABS, BPF_ALU, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW, SECCOMP_RET_TRAP,
-    sock_filter,
+    BPF_ABS, BPF_ALU, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
+    SECCOMP_RET_TRAP, sock_filter,
 };
 
 /// Host calls that a task which runs guest code may make, from the stub's code only.
@@ -81,12 +81,7 @@ pub(super) fn guest(code: u64, len: u64) -> Vec<sock_filter> {
     f.push(load(OFFSET_IP));
     f.push(statement(BPF_ALU | libc::BPF_SUB | BPF_K, low));
     // Past the end: to the trap.
-    f.push(sock_filter {
-        code: (BPF_JMP | BPF_JGE | BPF_K) as u16,
-        jt: trap as u8,
-        jf: 0,
-        k: len as u32,
-    });
+    f.push(sock_filter { code: (BPF_JMP | BPF_JGE | BPF_K) as u16, jt: trap as u8, jf: 0, k: len as u32 });
     f.extend(rest);
     f
 }
@@ -166,7 +161,8 @@ mod tests {
     fn mappers_trap_at_anything_else() {
         let f = mapper();
         for nr in 0..600 {
-            let want = if MAPPER_CALLS.iter().any(|(n, _)| *n == nr) { SECCOMP_RET_ALLOW } else { SECCOMP_RET_TRAP };
+            let want =
+                if MAPPER_CALLS.iter().any(|(n, _)| *n == nr) { SECCOMP_RET_ALLOW } else { SECCOMP_RET_TRAP };
             assert_eq!(verdict(&f, nr as u32, AUDIT_ARCH_X86_64, 0), want, "{nr}");
             assert_eq!(verdict(&f, nr as u32, 0x4000_0003, 0), SECCOMP_RET_TRAP);
         }

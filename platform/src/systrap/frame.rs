@@ -102,8 +102,24 @@ impl Frame<'_> {
     pub(super) fn set_registers(&self, r: &UserRegs) -> Result<(), Errno> {
         let at = self.context()?;
         let values = [
-            r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp,
-            r.rip, r.eflags & FLAGS | 0x202,
+            r.r8,
+            r.r9,
+            r.r10,
+            r.r11,
+            r.r12,
+            r.r13,
+            r.r14,
+            r.r15,
+            r.rdi,
+            r.rsi,
+            r.rbp,
+            r.rbx,
+            r.rdx,
+            r.rax,
+            r.rcx,
+            r.rsp,
+            r.rip,
+            r.eflags & FLAGS | 0x202,
         ];
         for (i, v) in values.iter().enumerate() {
             self.control.write(at + REGISTERS + i as u64 * 8, *v);
@@ -164,7 +180,9 @@ impl Frame<'_> {
                 // The host takes some numbers for its own codes of interrupted calls, and then changes these two registers.
                 regs.rip = self.control.read(info + SI_ADDR);
                 regs.orig_rax = match regs.rax {
-                    INTERRUPTED => i64::from(self.control.load(info + SI_SYSCALL).cast_signed()).cast_unsigned(),
+                    INTERRUPTED => {
+                        i64::from(self.control.load(info + SI_SYSCALL).cast_signed()).cast_unsigned()
+                    }
                     nr => nr,
                 };
                 Some(Trap::Syscall)

@@ -93,4 +93,6 @@ pub(super) const FD_ACK: i32 = 3;
 pub(super) const FD_CODE: i32 = 4;
 
 const _: () = assert!(OPS_FIRST + OPS_MAX as u64 * OP_LEN <= OPS_ERRNOS && OPS_ERRNOS + 4 * 134 <= PAGE);
-const _: () = assert!(AREA_LEN.is_power_of_two() && AREAS.is_multiple_of(AREA_LEN) && BASE_ALIGN.is_multiple_of(AREA_LEN));
+const _: () = assert!(
+    AREA_LEN.is_power_of_two() && AREAS.is_multiple_of(AREA_LEN) && BASE_ALIGN.is_multiple_of(AREA_LEN)
+);

@@ -35,7 +35,7 @@ use kcore::addr::GuestAddr;
 use kcore::host::{Entropy, MemoryFile};
 
 use crate::fpu::FpuLayout;
-use crate::host::{HostEntropy, HostMemory, host_info};
+use crate::host::{HostEntropy, HostMemory};
 use crate::{GuestSpace, GuestThread, Platform, PlatformCaps, Sleeper};
 use bell::Bell;
 use files::Files;
@@ -111,7 +111,7 @@ impl SystrapPlatform {
         }
         // The lowest place leaves guests all but 64 GiB of what they could have.
         let base = HIGHEST_BASE - HostEntropy.next_u64() % (1 << 15) * BASE_ALIGN;
-        let cpus = host_info().cpus;
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let files = Files::new(memory.raw_fd(), base).map_err(SystrapError::Host)?;
         let bell = Arc::new(Bell::new(&files.control, cpus));
         let nursery = Nursery::start(files, base, bell.clone()).map_err(SystrapError::Setup)?;

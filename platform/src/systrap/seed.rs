@@ -75,7 +75,9 @@ fn rseq_area() -> Option<(u64, u32)> {
     }
     let thread: u64;
     // SAFETY: the first word of the thread's block holds its own address on x86-64.
-    unsafe { core::arch::asm!("mov {}, fs:[0]", out(reg) thread, options(nostack, readonly, preserves_flags)) };
+    unsafe {
+        core::arch::asm!("mov {}, fs:[0]", out(reg) thread, options(nostack, readonly, preserves_flags))
+    };
     // Sizes below 32 are of the part in use; the registration is of the original size.
     Some((thread.wrapping_add_signed(offset as i64), size.max(32)))
 }
@@ -151,7 +153,8 @@ unsafe fn seed_main(plan: &Plan) -> ! {
             libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0usize, 8usize);
             signal += 1;
         }
-        let program = libc::sock_fprog { len: plan.filter.len() as u16, filter: plan.filter.as_ptr().cast_mut() };
+        let program =
+            libc::sock_fprog { len: plan.filter.len() as u16, filter: plan.filter.as_ptr().cast_mut() };
         if libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
             || libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) != 0
         {

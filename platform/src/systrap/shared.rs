@@ -39,8 +39,7 @@ impl SharedFile {
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
         // SAFETY: the host chooses a free range of addresses.
-        let base =
-            unsafe { libc::mmap(core::ptr::null_mut(), len as usize, prot, flags, fd.as_raw_fd(), 0) };
+        let base = unsafe { libc::mmap(core::ptr::null_mut(), len as usize, prot, flags, fd.as_raw_fd(), 0) };
         if base == libc::MAP_FAILED {
             return Err(last_errno());
         }
@@ -134,10 +133,8 @@ impl Drop for SharedFile {
 
 /// Sleeps until a word that is shared with other processes differs from `expected`, or `timeout` has passed. May return early.
 pub(super) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<core::time::Duration>) {
-    let ts = timeout.map(|t| libc::timespec {
-        tv_sec: t.as_secs() as libc::time_t,
-        tv_nsec: t.subsec_nanos().into(),
-    });
+    let ts = timeout
+        .map(|t| libc::timespec { tv_sec: t.as_secs() as libc::time_t, tv_nsec: t.subsec_nanos().into() });
     let ts = ts.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
     // SAFETY: the word is live, and `ts` is null or points to a value that outlives the call.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, ts) };

@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use kcore::host::Nanos;
-use kernel::sched::Idle;
+use platform::Sleeper;
 
 /// A counter under a lock: sleepers wait for it to change.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(crate) struct FutexIdle {
     changed: Condvar,
 }
 
-impl Idle for FutexIdle {
+impl Sleeper for FutexIdle {
     fn epoch(&self) -> u32 {
         *self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
     }
