@@ -76,7 +76,7 @@ fn rseq_area() -> Option<(u64, u32)> {
     let thread: u64;
     // SAFETY: the first word of the thread's block holds its own address on x86-64.
     unsafe {
-        core::arch::asm!("mov {}, fs:[0]", out(reg) thread, options(nostack, readonly, preserves_flags))
+        core::arch::asm!("mov {}, fs:[0]", out(reg) thread, options(nostack, readonly, preserves_flags));
     };
     // Sizes below 32 are of the part in use; the registration is of the original size.
     Some((thread.wrapping_add_signed(offset as i64), size.max(32)))
