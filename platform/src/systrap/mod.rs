@@ -109,6 +109,8 @@ impl SystrapPlatform {
         if unsafe { libc::getauxval(libc::AT_HWCAP2) } & HWCAP2_FSGSBASE == 0 {
             return Err(SystrapError::NoFsGsBase);
         }
+        // Before the seed is forked, so that all stubs are registered, too.
+        let barrier = crate::host::register_barrier().is_ok();
         // The lowest place leaves guests all but 64 GiB of what they could have.
         let base = HIGHEST_BASE - HostEntropy.next_u64() % (1 << 15) * BASE_ALIGN;
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
@@ -129,6 +131,7 @@ impl SystrapPlatform {
             precise_faults: true,
             xsave_size: layout.size,
             xfeatures: layout.xfeatures,
+            barrier,
         };
         let handle = Handle { nursery, bell, layout, cpus, memory: memory.clone() };
         Ok(Arc::new(SystrapPlatform { handle: Arc::new(handle), caps }))
@@ -165,6 +168,9 @@ impl Platform for SystrapPlatform {
     }
     fn new_thread(&self, space: &Arc<dyn GuestSpace>) -> Result<Box<dyn GuestThread>, Errno> {
         Ok(Box::new(SystrapThread::new(&self.handle, own_space(&self.handle, &**space)?)))
+    }
+    fn barrier(&self) -> Result<(), Errno> {
+        if self.caps.barrier { crate::host::barrier() } else { Err(Errno::ENOSYS) }
     }
     fn sleeper(&self) -> Option<Arc<dyn Sleeper>> {
         Some(self.handle.bell.clone())
