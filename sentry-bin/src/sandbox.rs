@@ -60,9 +60,8 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
     let ns = mounts(options, root, &frames, &clock)?;
     let trace: Option<Arc<dyn TraceSink>> =
         options.strace.then(|| Arc::new(StderrTrace(Mutex::new(std::io::stderr()))) as Arc<dyn TraceSink>);
-    use platform::systrap::SystrapPlatform;
     let machine = host_machine();
-    let idle = Arc::new(FutexIdle::default());
+    let idle = platform.sleeper().unwrap_or_else(|| Arc::new(FutexIdle::default()));
     let host = Host { platform, frames, machine, clock, entropy, idle, trace };
     let kernel = Kernel::new(host, vfs, &options.hostname);
 
