@@ -19,6 +19,7 @@ mod signal;
 mod space;
 pub mod syscall;
 mod task;
+mod timebase;
 mod usage;
 mod usermem;
 mod uts;

@@ -17,7 +17,7 @@ pub(crate) enum Restart {
     NoHandler,
     /// `ERESTARTNOINTR`: again in any case.
     Always,
-    /// `ERESTART_RESTARTBLOCK`: unless a handler ran it goes on with this deadline (monotonic), which it finds in
+    /// `ERESTART_RESTARTBLOCK`: unless a handler ran it goes on with this deadline (on a clock that it knows), which it finds in
     /// [`CurrentTask::resumed_deadline`] in place of the timeout in its arguments.
     Block(Nanos),
 }

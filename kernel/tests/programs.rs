@@ -64,3 +64,8 @@ fn futexes() {
 fn mappings() {
     same_as_here(&compile("mappings", &["-static", "-w"]), &[]);
 }
+
+#[test]
+fn timers() {
+    same_as_here(&compile("timers", &["-static", "-pthread", "-w"]), &[]);
+}

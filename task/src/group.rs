@@ -125,6 +125,8 @@ impl ThreadGroup {
                 t.pending.flush(mask);
             }
             sigs.recalc_all(false);
+            drop(sigs);
+            self.timers.flushed(mask);
         }
         Ok(old)
     }

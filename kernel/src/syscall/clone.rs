@@ -93,6 +93,9 @@ fn make(
         ..CloneSpec::default()
     };
     let core = kernel.processes().fork(&cx.task.core, spec, Resources::new(parts.clone()))?;
+    if !flags.contains(CloneFlags::THREAD) {
+        super::itimer::watch_cpu_limit(&kernel, core.group());
+    }
     let tid = core.tid_in(&cx.task.core.pid_ns());
     if flags.contains(PARENT_SETTID) {
         // As on Linux, a bad address does not undo the child.

@@ -39,6 +39,9 @@ fn set(cx: &CurrentTask, to: &Arc<task::Task>, r: Resource, new: Rlimit) -> Resu
     }
     let may_raise = cx.task.cred().has_cap_in(Cap::SysResource, cx.kernel.user_ns());
     to.group().set_rlimit(r, new, may_raise)?;
+    if r == Resource::Cpu {
+        super::itimer::watch_cpu_limit(cx.kernel(), to.group());
+    }
     if let Some(mm) = to.resources::<Resources>().and_then(Resources::mm) {
         let privileged = to.cred().has_cap_in(Cap::IpcLock, cx.kernel.user_ns());
         mm.set_limits(space_limits(to.group(), privileged));

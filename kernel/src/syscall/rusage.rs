@@ -1,13 +1,17 @@
 //! System calls about what tasks used.
 
+use alloc::sync::Arc;
+
 use abi::Errno;
 use kcore::addr::GuestAddr;
 use kcore::host::Nanos;
 use kcore::id::Pid;
 use task::rusage::Rusage;
+use task::timers::TimeBase;
 
 use super::SysResult;
 use crate::current::CurrentTask;
+use crate::timebase::{CpuBase, CpuOf, CpuPart};
 
 const SECOND: u64 = 1_000_000_000;
 /// Nanoseconds of a clock tick (`sysconf(_SC_CLK_TCK)` is 100).
@@ -69,20 +73,25 @@ pub(super) fn times(cx: &mut CurrentTask, out: GuestAddr) -> SysResult {
 ///
 /// Errors: `EINVAL` for a clock that is none, a process that is not there, or a thread of another process.
 pub(super) fn cpu_clock(cx: &CurrentTask, clock: i32) -> Result<Nanos, Errno> {
+    Ok(cpu_base(cx, clock)?.now())
+}
+
+/// The same clock, for timers. Errors: as [`cpu_clock`].
+pub(super) fn cpu_base(cx: &CurrentTask, clock: i32) -> Result<CpuBase, Errno> {
     const PROCESS_CPUTIME_ID: i32 = 2;
     const THREAD_CPUTIME_ID: i32 = 3;
-    let now = cx.kernel().host().clock.monotonic();
     let core = &cx.task.core;
-    let process = |(user, system): (u64, u64)| user + system;
+    let base = |of, part| CpuBase::new(cx.kernel().host().clock.clone(), of, part);
+    let process = |g| CpuOf::Process(Arc::downgrade(g));
     match clock {
-        PROCESS_CPUTIME_ID => return Ok(process(core.group().cpu_times(now))),
-        THREAD_CPUTIME_ID => return Ok(process(core.times.get(now))),
+        PROCESS_CPUTIME_ID => return Ok(base(process(core.group()), CpuPart::All)),
+        THREAD_CPUTIME_ID => return Ok(base(CpuOf::Thread(Arc::downgrade(core)), CpuPart::All)),
         _ => {}
     }
     // What is counted: user and system time, user time, or all of the time on a processor, which is the same as the first here.
-    let user_only = match clock & 3 {
-        0 | 2 => false,
-        1 => true,
+    let part = match clock & 3 {
+        0 | 2 => CpuPart::All,
+        1 => CpuPart::User,
         _ => return Err(Errno::EINVAL),
     };
     let per_thread = clock & 4 != 0;
@@ -91,17 +100,17 @@ pub(super) fn cpu_clock(cx: &CurrentTask, clock: i32) -> Result<Nanos, Errno> {
         return Err(Errno::EINVAL);
     }
     let (processes, ns) = (cx.kernel().processes(), core.pid_ns());
-    let (user, system) = match (per_thread, number) {
-        (false, 0) => core.group().cpu_times(now),
-        (true, 0) => core.times.get(now),
-        (false, n) => processes.group(&ns, Pid(n)).ok_or(Errno::EINVAL)?.cpu_times(now),
+    let of = match (per_thread, number) {
+        (false, 0) => process(core.group()),
+        (true, 0) => CpuOf::Thread(Arc::downgrade(core)),
+        (false, n) => process(&processes.group(&ns, Pid(n)).ok_or(Errno::EINVAL)?),
         (true, n) => {
             let thread = processes.task(&ns, Pid(n)).ok_or(Errno::EINVAL)?;
             if thread.group().id() != core.group().id() {
                 return Err(Errno::EINVAL);
             }
-            thread.times.get(now)
+            CpuOf::Thread(Arc::downgrade(&thread))
         }
     };
-    Ok(if user_only { user } else { user + system })
+    Ok(base(of, part))
 }

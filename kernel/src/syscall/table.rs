@@ -14,9 +14,9 @@ use kcore::user::{Read as R, UserPtr, Write as W};
 
 use super::args::Arg;
 use super::{
-    SysResult, allocate, attributes, clone, cred, descriptor, directory, dirent, execve, fcntl, futex, ioctl,
-    limits, locks, memory, names, open, pipe, poll, prctl, priority, process, read_write, rusage, sched,
-    select, signal, stat, sync, system, time, wait,
+    SysResult, allocate, attributes, clock_set, clone, cred, descriptor, directory, dirent, execve, fcntl,
+    futex, ioctl, itimer, limits, locks, memory, names, open, pipe, poll, posix_timer, prctl, priority,
+    process, read_write, rusage, sched, select, signal, stat, sync, system, time, wait,
 };
 use crate::current::CurrentTask;
 
@@ -123,6 +123,9 @@ syscalls! {
     33 dup2(old: Fd, new: Fd) => sync descriptor::dup2, Full;
     34 pause() => async signal::pause, Full;
     35 nanosleep(req: GuestAddr, rem: GuestAddr) => async time::nanosleep, Full;
+    36 getitimer(which: i32, out: GuestAddr) => sync itimer::getitimer, Full;
+    37 alarm(seconds: u32) => sync itimer::alarm, Full;
+    38 setitimer(which: i32, new: GuestAddr, old: GuestAddr) => sync itimer::setitimer, Full;
     39 getpid() => sync process::getpid, Full;
     56 clone(flags: u64, stack: GuestAddr, ptid: GuestAddr, ctid: GuestAddr, tls: u64) => async clone::clone, Partial("no namespaces");
     57 fork() => async clone::fork, Full;
@@ -209,7 +212,9 @@ syscalls! {
     152 munlockall() => sync memory::munlockall, Full;
     157 prctl(option: u32, arg2: u64, arg3: u64, arg4: u64, arg5: u64) => sync prctl::prctl, Partial("no PR_SET_MM, PR_SET_VMA, seccomp, traps of the time-stamp counter");
     158 arch_prctl(code: i32, addr: u64) => sync process::arch_prctl, Partial("FS and GS bases only");
+    159 adjtimex(buf: GuestAddr) => sync clock_set::adjtimex, Partial("the clock cannot be changed");
     160 setrlimit(resource: u32, new: GuestAddr) => sync limits::setrlimit, Partial("RLIMIT_CPU, RTTIME, CORE and RSS are kept, without effect");
+    164 settimeofday(time: GuestAddr, zone: GuestAddr) => sync clock_set::settimeofday, Partial("the clock cannot be changed");
     170 sethostname(name: UserPtr<u8>, len: i32) => sync system::sethostname, Full;
     171 setdomainname(name: UserPtr<u8>, len: i32) => sync system::setdomainname, Full;
     186 gettid() => sync process::gettid, Full;
@@ -224,9 +229,15 @@ syscalls! {
     218 set_tid_address(addr: GuestAddr) => sync process::set_tid_address, Full;
     219 restart_syscall() => sync signal::restart_syscall, Full;
     221 fadvise64(fd: Fd, offset: i64, len: i64, advice: i32) => sync allocate::fadvise64, Full;
+    222 timer_create(clock: i32, event: GuestAddr, out: GuestAddr) => sync posix_timer::timer_create, Full;
+    223 timer_settime(id: i32, flags: u32, new: GuestAddr, old: GuestAddr) => sync posix_timer::timer_settime, Full;
+    224 timer_gettime(id: i32, out: GuestAddr) => sync posix_timer::timer_gettime, Full;
+    225 timer_getoverrun(id: i32) => sync posix_timer::timer_getoverrun, Full;
+    226 timer_delete(id: i32) => sync posix_timer::timer_delete, Full;
+    227 clock_settime(clock: i32, time: GuestAddr) => sync clock_set::clock_settime, Partial("the clock cannot be changed");
     228 clock_gettime(clock: i32, out: GuestAddr) => sync time::clock_gettime, Full;
     229 clock_getres(clock: i32, out: GuestAddr) => sync time::clock_getres, Full;
-    230 clock_nanosleep(clock: i32, flags: u32, req: GuestAddr, rem: GuestAddr) => async time::clock_nanosleep, Partial("a change of the real-time clock is not noticed");
+    230 clock_nanosleep(clock: i32, flags: u32, req: GuestAddr, rem: GuestAddr) => async time::clock_nanosleep, Partial("a change of the real-time clock is noticed at the end only");
     231 exit_group(status: i32) => sync process::exit_group, Full;
     234 tgkill(tgid: Pid, tid: Pid, sig: i32) => sync signal::tgkill, Full;
     235 utimes(path: UserPtr<c_char>, times: GuestAddr) => sync attributes::utimes, Full;
@@ -258,6 +269,7 @@ syscalls! {
     296 pwritev(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64) => async read_write::pwritev, Full;
     297 rt_tgsigqueueinfo(tgid: Pid, tid: Pid, sig: i32, info: GuestAddr) => sync signal::rt_tgsigqueueinfo, Full;
     302 prlimit64(pid: Pid, resource: u32, new: GuestAddr, old: GuestAddr) => sync limits::prlimit64, Partial("RLIMIT_CPU, RTTIME, CORE and RSS are kept, without effect");
+    305 clock_adjtime(clock: i32, buf: GuestAddr) => sync clock_set::clock_adjtime, Partial("the clock cannot be changed");
     309 getcpu(cpu: GuestAddr, node: GuestAddr, unused: GuestAddr) => sync system::getcpu, Full;
     314 sched_setattr(pid: Pid, attr: GuestAddr, flags: u32) => sync sched::sched_setattr, Partial("kept; the executor serves all tasks alike; no SCHED_DEADLINE, no utilization clamps");
     315 sched_getattr(pid: Pid, attr: GuestAddr, size: u32, flags: u32) => sync sched::sched_getattr, Full;

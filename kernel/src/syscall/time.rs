@@ -1,6 +1,10 @@
 //! System calls about time.
 
 use abi::Errno;
+use abi::time::{
+    CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME,
+    CLOCK_REALTIME_COARSE, CLOCK_TAI, CLOCK_THREAD_CPUTIME_ID, TIMER_ABSTIME,
+};
 use kcore::addr::GuestAddr;
 use kcore::host::{ClockSource, Nanos};
 use kcore::io::{IoError, IoResult};
@@ -15,10 +19,11 @@ const SECOND: u64 = 1_000_000_000;
 
 fn source(clock: i32) -> Result<ClockSource, Errno> {
     match clock {
-        // REALTIME, REALTIME_COARSE, REALTIME_ALARM, TAI.
-        0 | 5 | 8 | 11 => Ok(ClockSource::Realtime),
-        // MONOTONIC, MONOTONIC_RAW, MONOTONIC_COARSE, BOOTTIME, BOOTTIME_ALARM.
-        1 | 4 | 6 | 7 | 9 => Ok(ClockSource::Monotonic),
+        CLOCK_REALTIME | CLOCK_REALTIME_COARSE | CLOCK_TAI => Ok(ClockSource::Realtime),
+        CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME => {
+            Ok(ClockSource::Monotonic)
+        }
+        // The alarm clocks are there on machines with a clock that can wake them.
         _ => Err(Errno::EINVAL),
     }
 }
@@ -80,10 +85,11 @@ pub(super) fn read_timespec(cx: &CurrentTask, at: GuestAddr) -> Result<Nanos, Er
 
 /// `nanosleep(2)`. Errors: `EINVAL` for a time that is none, `EINTR` with what remains stored.
 pub(super) async fn nanosleep(cx: &mut CurrentTask, req: GuestAddr, rem: GuestAddr) -> SysResult {
-    clock_nanosleep(cx, 1, 0, req, rem).await
+    clock_nanosleep(cx, CLOCK_MONOTONIC, 0, req, rem).await
 }
 
-/// `clock_nanosleep(2)`. Errors: `EINVAL` for a clock or a time that is none, `EINTR` with what remains stored unless the time was absolute.
+/// `clock_nanosleep(2)`. Errors: `EINVAL` for a clock or a time that is none; `EOPNOTSUPP` for a clock to tell the time by only;
+/// `EINTR` with what remains stored, unless the time was absolute.
 pub(super) async fn clock_nanosleep(
     cx: &mut CurrentTask,
     clock: i32,
@@ -91,26 +97,32 @@ pub(super) async fn clock_nanosleep(
     req: GuestAddr,
     rem: GuestAddr,
 ) -> SysResult {
-    const TIMER_ABSTIME: u32 = 1;
-    let source = source(clock)?;
-    let time = read_timespec(cx, req)?;
-    let host = &cx.kernel().host().clock;
     let absolute = flags & TIMER_ABSTIME != 0;
-    let delay = if absolute { time.saturating_sub(host.now(source)) } else { time };
-    let deadline = cx.resumed_deadline().unwrap_or_else(|| host.monotonic().saturating_add(delay));
+    let base = match clock {
+        CLOCK_THREAD_CPUTIME_ID => return Err(Errno::EOPNOTSUPP),
+        // A duration does not change when the clock is set.
+        CLOCK_REALTIME | CLOCK_TAI if !absolute => super::posix_timer::base(cx, CLOCK_MONOTONIC)?,
+        _ => super::posix_timer::base(cx, clock)?,
+    };
+    let time = read_timespec(cx, req)?;
+    let deadline = match (cx.resumed_deadline(), absolute) {
+        (Some(deadline), _) => deadline,
+        (None, true) => time,
+        (None, false) => base.now().saturating_add(time),
+    };
     let never = || -> IoResult<()> { Err(IoError::Again) };
-    match cx.wait(&WaitSet::new(), Some(deadline), never).await {
-        Ok(()) | Err(WaitEnd::TimedOut) => Ok(0),
-        Err(WaitEnd::Interrupted) => {
-            if absolute {
-                return Err(cx.interrupted(Restart::NoHandler));
+    while base.now() < deadline {
+        match cx.wait(&WaitSet::new(), Some(base.wake_at(deadline)), never).await {
+            Ok(()) | Err(WaitEnd::TimedOut) => {}
+            Err(WaitEnd::Interrupted) if absolute => return Err(cx.interrupted(Restart::NoHandler)),
+            Err(WaitEnd::Interrupted) => {
+                if !rem.is_null() {
+                    cx.put(rem, &timespec(deadline.saturating_sub(base.now())))?;
+                }
+                return Err(cx.interrupted(Restart::Block(deadline)));
             }
-            if !rem.is_null() {
-                let left = deadline.saturating_sub(cx.kernel().host().clock.monotonic());
-                cx.put(rem, &timespec(left))?;
-            }
-            Err(cx.interrupted(Restart::Block(deadline)))
+            Err(WaitEnd::Failed(e)) => return Err(e),
         }
-        Err(WaitEnd::Failed(e)) => Err(e),
     }
+    Ok(0)
 }

@@ -40,6 +40,11 @@ pub struct Delivery {
 impl ProcessTable {
     /// Takes the next thing that the task must do before it returns to guest code; `None` if there is nothing more.
     pub fn dequeue(&self, task: &Task) -> Option<Delivery> {
+        let mut delivery = self.next_delivery(task)?;
+        task.group().timers.delivered(&mut delivery.info);
+        Some(delivery)
+    }
+    fn next_delivery(&self, task: &Task) -> Option<Delivery> {
         let group = task.group();
         let id = task.id();
         loop {
@@ -101,7 +106,7 @@ impl ProcessTable {
                 let action = if traced { Action::Traced } else { Action::Stop };
                 return Some(Delivery { info: SigInfo::kernel(sig), action });
             }
-            let info = match injected {
+            let mut info = match injected {
                 Some(info) => info,
                 None => {
                     let mask = SigSet::ALL.minus(t.blocked);
@@ -125,6 +130,8 @@ impl ProcessTable {
             let handlers = group.handlers();
             let action = handlers.get(s);
             if action.is_ignore() {
+                drop(sigs);
+                group.timers.delivered(&mut info);
                 continue;
             }
             if !action.is_default() {
@@ -136,6 +143,8 @@ impl ProcessTable {
             }
             let default = s.default_action();
             if matches!(default, Dfl::Ignore | Dfl::Cont) || sigs.unkillable && !s.is_uncatchable() {
+                drop(sigs);
+                group.timers.delivered(&mut info);
                 continue;
             }
             if default == Dfl::Stop {
@@ -182,9 +191,13 @@ impl Task {
     ///
     /// [`sigtimedwait(2)`]: https://man7.org/linux/man-pages/man2/sigtimedwait.2.html
     pub fn dequeue_mask(&self, set: SigSet) -> Result<SigInfo, Errno> {
-        let mut sigs = self.group().signals.lock();
-        let info = sigs.pop(self.id(), set.minus(SigSet::UNBLOCKABLE)).ok_or(Errno::EAGAIN)?;
-        sigs.recalc_all(false);
+        let mut info = {
+            let mut sigs = self.group().signals.lock();
+            let info = sigs.pop(self.id(), set.minus(SigSet::UNBLOCKABLE)).ok_or(Errno::EAGAIN)?;
+            sigs.recalc_all(false);
+            info
+        };
+        self.group().timers.delivered(&mut info);
         Ok(info)
     }
     /// What is pending of `set`; the readiness of a signalfd.

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::Errno;
 
-use super::{SigInfo, SigSet, Signal, code};
+use super::{SigFields, SigInfo, SigSet, Signal, code};
 
 /// One unit of a user's `RLIMIT_SIGPENDING`; given back on drop.
 #[derive(Debug)]
@@ -44,12 +44,13 @@ impl Pending {
     pub fn set(&self) -> SigSet {
         self.set
     }
-    /// Adds a signal. A standard signal that is pending already is not queued again, `signal(7)`. Returns whether it was added.
+    /// Adds a signal. A standard signal that is pending already is not queued again, `signal(7)`, unless it is a timer's, each of
+    /// which has a place of its own. Returns whether it was added.
     ///
     /// Errors: `EAGAIN` for a real-time signal of a process other than by `kill(2)` if there is no slot.
     pub fn push(&mut self, info: SigInfo, slot: Option<QueueSlot>) -> Result<bool, Errno> {
         let s = info.signal;
-        if !s.is_realtime() && self.set.has(s) {
+        if !s.is_realtime() && self.set.has(s) && info.code != code::SI_TIMER {
             return Ok(false);
         }
         match slot {
@@ -82,9 +83,12 @@ impl Pending {
         self.set = self.set.minus(mask);
         self.queue.retain(|(i, _)| !mask.has(i.signal));
     }
-    /// Calls `f` on the queued entry that satisfies `pick`; for timers, whose signal is queued once and then counts overruns.
-    pub fn find_mut(&mut self, pick: impl Fn(&SigInfo) -> bool) -> Option<&mut SigInfo> {
-        self.queue.iter_mut().map(|(i, _)| i).find(|i| pick(i))
+    /// Whether the signal of the POSIX timer `id` is queued.
+    pub fn has_timer(&self, id: i32) -> bool {
+        self.iter().any(|i| {
+            i.code == code::SI_TIMER
+                && matches!(i.fields, SigFields::Timer { id: queued, .. } if queued == id)
+        })
     }
     /// Copies of what is queued, in order (`PTRACE_PEEKSIGINFO`).
     pub fn iter(&self) -> impl Iterator<Item = &SigInfo> {

@@ -15,6 +15,7 @@ use crate::pid::PidNode;
 use crate::rlimit::Resource;
 use crate::table::ProcessTable;
 use crate::task::{Task, TaskId};
+use crate::timers::Notified;
 
 /// Says whether a signal may go to a task.
 pub type SigCheck<'a> = &'a dyn Fn(&Task) -> bool;
@@ -325,6 +326,34 @@ impl ProcessTable {
         match tgid {
             Some(_) => self.send_to_task(&to, info, force),
             None => self.send_to_group(to.group(), info, force),
+        }
+    }
+    /// Sends a timer's signal to a process, or to the one thread `target`, unless it is pending still.
+    pub fn send_timer(&self, group: &ThreadGroup, target: Option<TaskId>, info: SigInfo) -> Notified {
+        let mut sigs = group.signals.lock();
+        let s = info.signal;
+        if target.is_some_and(|t| !sigs.threads.contains_key(&t))
+            || ignored(&sigs, &group.handlers().get(s), target, s, false)
+        {
+            return Notified::Discarded;
+        }
+        let pending = match target.and_then(|t| sigs.threads.get(&t)) {
+            Some(t) => &t.pending,
+            None => &sigs.shared,
+        };
+        if let SigFields::Timer { id, .. } = info.fields
+            && pending.has_timer(id)
+        {
+            return Notified::Pending;
+        }
+        let was_pending = pending.has(s);
+        // A timer holds its slot from its creation on, so it cannot lack one now.
+        let slot = sigs.threads.values().next().and_then(|t| t.task.upgrade());
+        let slot = slot.map(|t| QueueSlot::force(&self.queued_signals(t.cred().uid)));
+        match send_locked(group, &mut sigs, target, info, false, slot) {
+            Ok(true) => Notified::Queued,
+            Ok(false) if was_pending => Notified::Queued,
+            Ok(false) | Err(_) => Notified::Discarded,
         }
     }
     /// Sends a fault that the task cannot escape: if it is blocked or ignored, the disposition goes back to the default.

@@ -15,30 +15,17 @@ pub(super) use pkey::{pkey_alloc, pkey_free, pkey_mprotect};
 use alloc::sync::Arc;
 
 use kcore::cred::Cap;
-use mm::{AddressSpace, Limits};
-use task::rlimit::Resource;
+use mm::AddressSpace;
 
 use crate::current::CurrentTask;
 
 /// The task's address space, with the limits that its process has now.
 fn limited(cx: &CurrentTask) -> &Arc<AddressSpace> {
     let mm = cx.task.mm();
-    let now = limits(cx);
+    let privileged = cx.task.cred().has_cap(Cap::IpcLock);
+    let now = super::limits::space_limits(cx.task.core.group(), privileged);
     if mm.limits() != now {
         mm.set_limits(now);
     }
     mm
-}
-
-/// The limits on memory of the task's process.
-pub(crate) fn limits(cx: &CurrentTask) -> Limits {
-    let limits = cx.task.core.group().rlimits();
-    let memlock =
-        if cx.task.cred().has_cap(Cap::IpcLock) { u64::MAX } else { limits.get(Resource::Memlock).cur };
-    Limits {
-        as_bytes: limits.get(Resource::As).cur,
-        data_bytes: limits.get(Resource::Data).cur,
-        stack_bytes: limits.get(Resource::Stack).cur,
-        memlock_bytes: memlock,
-    }
 }
