@@ -33,6 +33,17 @@ pub enum WaitEnd {
     Failed(abi::Errno),
 }
 
+/// What signal frames say of a processor exception.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Exception {
+    /// The processor's number of it.
+    pub(crate) trapno: u64,
+    /// Its error code.
+    pub(crate) error: u64,
+    /// The address of the last page fault.
+    pub(crate) cr2: u64,
+}
+
 /// A guest thread in the hands of the future that runs it.
 pub struct CurrentTask {
     pub(crate) kernel: Arc<Kernel>,
@@ -41,6 +52,8 @@ pub struct CurrentTask {
     pub(crate) thread: Mutex<Box<dyn GuestThread>>,
     pub(crate) regs: UserRegs,
     pub(crate) exiting: Option<ExitStatus>,
+    /// The last exception that became a signal.
+    pub(crate) exception: Exception,
     /// The system calls that signals interrupted.
     pub(crate) restarts: Mutex<Restarts>,
 }
@@ -69,6 +82,7 @@ impl CurrentTask {
             thread: Mutex::new(&THREAD, thread),
             regs,
             exiting: None,
+            exception: Exception::default(),
             restarts: Mutex::new(&RESTARTS, Restarts::default()),
         }
     }

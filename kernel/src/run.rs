@@ -7,9 +7,10 @@ use mm::{FaultAccess, FaultOutcome};
 use platform::{Access, ExceptionInfo, Trap};
 use task::ExitStatus;
 use task::rusage::CpuMode;
+use task::signal::code::SEGV_ACCERR;
 use task::signal::{SigInfo, Signal};
 
-use crate::current::CurrentTask;
+use crate::current::{CurrentTask, Exception};
 use crate::syscall;
 
 /// Runs a guest thread to its end.
@@ -40,7 +41,7 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
         match trap {
             Ok(Trap::Syscall) => syscall::handle(&mut cx).await,
             Ok(Trap::Fault { at, access }) => fault(&mut cx, at, access),
-            Ok(Trap::Exception(info)) => exception(&cx, &info),
+            Ok(Trap::Exception(info)) => exception(&mut cx, &info),
             Ok(Trap::Kicked) => {}
             // The host took the thread away (out of memory, or an administrator): Linux would show a SIGKILL.
             Err(_) => cx.exiting = Some(ExitStatus::Signaled { signal: Signal::KILL, core: false }),
@@ -49,7 +50,8 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
     end(cx, status);
 }
 
-fn exception(cx: &CurrentTask, e: &ExceptionInfo) {
+fn exception(cx: &mut CurrentTask, e: &ExceptionInfo) {
+    (cx.exception.trapno, cx.exception.error) = (e.trapno, e.error);
     let signal = Signal::new(e.signal).unwrap_or(Signal::KILL);
     cx.fault_signal(SigInfo::fault(signal, e.code, e.addr));
 }
@@ -65,11 +67,31 @@ fn fault(cx: &mut CurrentTask, at: kcore::addr::GuestAddr, access: Access) {
         FaultAccess::Read
     };
     cx.task.core.counters.min_flt.add(1);
-    match cx.task.mm().handle_fault(at, access) {
+    let outcome = cx.task.mm().handle_fault(at, access);
+    if outcome != FaultOutcome::Resumed {
+        cx.exception = page_fault(at, access, outcome);
+    }
+    match outcome {
         FaultOutcome::Resumed => {}
         FaultOutcome::Segv { code } => cx.fault_signal(SigInfo::fault(Signal::SEGV, code, at.0)),
         FaultOutcome::Bus { code } => cx.fault_signal(SigInfo::fault(Signal::BUS, code, at.0)),
     }
+}
+
+/// A page fault as the processor reports it. A backend that cannot tell loads from stores makes it a load.
+fn page_fault(at: kcore::addr::GuestAddr, access: FaultAccess, outcome: FaultOutcome) -> Exception {
+    const PAGE_FAULT: u64 = 14;
+    let (present, write, user, fetch) = (1, 2, 4, 16);
+    let mut error = user;
+    if matches!(outcome, FaultOutcome::Segv { code: SEGV_ACCERR }) {
+        error |= present;
+    }
+    match access {
+        FaultAccess::Write => error |= write,
+        FaultAccess::Exec => error |= fetch,
+        FaultAccess::Read | FaultAccess::Unknown => {}
+    }
+    Exception { trapno: PAGE_FAULT, error, cr2: at.0 }
 }
 
 /// Ends the thread: first what it shares, so that a parent that is told finds it gone.

@@ -57,6 +57,8 @@ impl CurrentTask {
         let layout = xsave_layout(caps.xsave_size, caps.xfeatures);
         let fpu = Mutex::get_mut(&mut self.thread).fpu().0.clone();
         let mut frame = to_frame(&self.regs);
+        (frame.trapno, frame.err) = (self.exception.trapno, self.exception.error);
+        frame.cr2 = self.exception.cr2;
         let mask = core.take_saved_mask();
         let mm = self.task.mm().clone();
         match build_frame(&*mm, &mut frame, &fpu, info, action, &core.altstack(), mask, layout) {

@@ -6,7 +6,7 @@ use common::{compile, run, same_as_here};
 use kernel::ExitStatus;
 use task::signal::Signal;
 
-const SEGV: ExitStatus = ExitStatus::Signaled { signal: Signal::SEGV, core: true };
+const SEGV: ExitStatus = ExitStatus::Signaled { signal: Signal::SEGV, core: false };
 
 #[test]
 fn hello() {
@@ -68,4 +68,9 @@ fn mappings() {
 #[test]
 fn timers() {
     same_as_here(&compile("timers", &["-static", "-pthread", "-w"]), &[]);
+}
+
+#[test]
+fn signals() {
+    same_as_here(&compile("signals", &["-static", "-w"]), &[]);
 }

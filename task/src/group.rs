@@ -195,6 +195,12 @@ impl ThreadGroup {
     pub fn set_dumpable(&self, v: u32) {
         self.dumpable.store(v, Ordering::Relaxed);
     }
+    /// Whether its death by a signal such as `SIGSEGV` is reported with a core dump: `RLIMIT_CORE` leaves room for one, and
+    /// `PR_SET_DUMPABLE` allows it. Takes locks of rank 268.
+    pub fn dumps_core(&self) -> bool {
+        const LEAST: u64 = 4096;
+        self.dumpable() == 1 && self.rlimit(Resource::Core).cur >= LEAST
+    }
     /// `/proc/pid/oom_score_adj`.
     pub fn oom_score_adj(&self) -> i32 {
         self.oom_score_adj.load(Ordering::Relaxed)

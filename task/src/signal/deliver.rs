@@ -169,7 +169,7 @@ impl ProcessTable {
                 sigs.recalc_all(true);
                 continue;
             }
-            let core = default == Dfl::Core;
+            let core = default == Dfl::Core && group.dumps_core();
             sigs.start_exit(ExitStatus::Signaled { signal: s, core });
             return Some(Delivery { info, action: Action::Terminate { core } });
         }
