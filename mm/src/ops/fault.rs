@@ -17,11 +17,11 @@ use crate::vma::Vma;
 /// Bytes that an anonymous fault fills, aligned.
 const WINDOW: u64 = 2 << 20;
 /// Bytes around a file fault whose resident pages are mapped too.
-const FILE_AROUND: u64 = 16 * PAGE_SIZE;
+const FILE_AROUND: u64 = 64 * PAGE_SIZE;
 /// Bytes around a fault on shared anonymous memory that are filled.
 const SHARED_AROUND: u64 = 64 * PAGE_SIZE;
 /// Bytes copied by one copy-on-write fault, aligned.
-const COPY_AROUND: u64 = 8 * PAGE_SIZE;
+const COPY_AROUND: u64 = 16 * PAGE_SIZE;
 /// Bytes by which a stack grows at once.
 const STACK_STEP: u64 = 16 * PAGE_SIZE;
 /// Faults remembered as spurious.
@@ -126,12 +126,7 @@ impl Inner {
         let write_shared = eager || (shared && write);
         let frame = object.page(offset_of(page), write_shared)?;
         if write && !shared {
-            let to = self.frames.alloc(1)?;
-            self.frames.copy(frame.at(), to, PAGE_SIZE);
-            return self.install(
-                vma,
-                &[Run { start: page, end: page + PAGE_SIZE, at: to.0, kind: Kind::Own, mapped: None }],
-            );
+            return self.fill_copies(vma, page, &frame);
         }
         let kind = match (shared, write_shared) {
             (false, _) => Kind::Cache,
@@ -159,6 +154,41 @@ impl Inner {
             at += PAGE_SIZE;
         }
         self.install(vma, &runs)
+    }
+    /// A store to a page of a private file mapping that is not resident: copies it, and pages around it, which are
+    /// most often written next (relocations, initialized data).
+    fn fill_copies(&mut self, vma: &View, page: u64, frame: &kcore::frame::Frame) -> Result<(), Errno> {
+        let Some((object, first)) = &vma.file else { return Err(Errno::EFAULT) };
+        let (lo, hi) = vma.window(page, COPY_AROUND);
+        let (lo, hi) = self.resident.hole(page, lo, hi);
+        let source = |at: u64| object.resident_page(first + (at - vma.start));
+        let mut sources = alloc::vec![frame.clone()];
+        let mut start = page;
+        while start > lo
+            && let Some(f) = source(start - PAGE_SIZE)
+        {
+            start -= PAGE_SIZE;
+            sources.insert(0, f);
+        }
+        let mut end = page + PAGE_SIZE;
+        while end < hi
+            && let Some(f) = source(end)
+        {
+            end += PAGE_SIZE;
+            sources.push(f);
+        }
+        let to = match self.frames.alloc((end - start) / PAGE_SIZE) {
+            Ok(to) => to,
+            Err(_) => {
+                (start, end) = (page, page + PAGE_SIZE);
+                sources = alloc::vec![frame.clone()];
+                self.frames.alloc(1)?
+            }
+        };
+        for (i, f) in (0u64..).zip(&sources) {
+            self.frames.copy(f.at(), FileOffset(to.0 + i * PAGE_SIZE), PAGE_SIZE);
+        }
+        self.install(vma, &[Run { start, end, at: to.0, kind: Kind::Own, mapped: None }])
     }
     fn fill_anon(&mut self, vma: &View, page: u64) -> Result<(), Errno> {
         let mut size = WINDOW;
