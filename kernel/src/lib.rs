@@ -12,6 +12,8 @@ mod kernel;
 pub mod loader;
 mod lock_waits;
 mod memory_use;
+mod pidfd;
+mod ptrace_access;
 mod restart;
 mod run;
 pub mod sched;

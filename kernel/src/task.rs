@@ -58,6 +58,9 @@ impl Resources {
     }
 }
 
+/// References of one task to each of its parts: its own, and the one that others find.
+const OWN_REFERENCES: usize = 2;
+
 /// A guest thread in the hands of its own future.
 pub struct Task {
     pub(crate) core: Arc<task::Task>,
@@ -87,6 +90,20 @@ impl Task {
     pub(crate) fn set_memory(&mut self, memory: Memory) {
         self.core.group().note_max_rss(self.mm().peak_rss() >> 10);
         self.parts.memory = memory;
+        self.publish();
+    }
+    /// Gives it a descriptor table of its own, if another task shares it (`execve`, `unshare`, `close_range`).
+    pub(crate) fn unshare_files(&mut self) {
+        if Arc::strong_count(&self.parts.files) > OWN_REFERENCES {
+            self.parts.files = self.parts.files.fork();
+            self.publish();
+        }
+    }
+    /// Whether tasks of other processes share its view of the tree, provided that all threads of its own do.
+    pub(crate) fn shares_fs(&self) -> bool {
+        Arc::strong_count(&self.parts.fs) > OWN_REFERENCES * self.core.group().thread_count()
+    }
+    fn publish(&self) {
         if let Some(r) = self.core.resources::<Resources>() {
             r.replace(Some(self.parts.clone()));
         }
@@ -98,13 +115,6 @@ impl Task {
     /// Its descriptors.
     pub fn files(&self) -> &Arc<FdTable> {
         &self.parts.files
-    }
-    /// Gives it descriptors of its own.
-    pub(crate) fn unshare_files(&mut self) {
-        self.parts.files = self.parts.files.fork();
-        if let Some(r) = self.core.resources::<Resources>() {
-            r.replace(Some(self.parts.clone()));
-        }
     }
     /// Its view of the tree.
     pub fn fs(&self) -> &Arc<FsContext> {

@@ -3,15 +3,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use kcore::job::ControllingTty;
-use kcore::wait::Events;
-
 use crate::group::{GroupId, ThreadGroup};
 use crate::ptrace;
 use crate::rusage::Rusage;
 use crate::signal::{SaFlags, SigFields, SigInfo, Signal, code, send_kernel};
 use crate::table::{ProcessTable, Tree};
 use crate::task::{Task, TaskId};
+use kcore::job::ControllingTty;
 
 /// How a process or thread ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,6 +82,7 @@ impl ProcessTable {
         ptrace::tracer_exits(tree, task.id());
         let Some(node) = tree.tasks.get_mut(&task.id()) else { return fx };
         node.zombie = Some(status);
+        task.set_ended();
         let traced = node.tracer;
         let Some(g) = tree.groups.get_mut(&group.id()) else { return fx };
         g.live -= 1;
@@ -109,6 +108,9 @@ impl ProcessTable {
             self.group_dies(tree, group, status, &mut fx);
         }
         drop(guard);
+        if !last {
+            group.exit_queue.wake_all();
+        }
         task.complete_vfork();
         fx
     }
@@ -123,6 +125,7 @@ impl ProcessTable {
         let gid = group.id();
         let Some(g) = tree.groups.get_mut(&gid) else { return };
         g.dead = Some(status);
+        group.set_dead();
         let (session, init_of, pgrp) = (g.session.clone(), g.init_of, g.pgrp.clone());
         if session.id == group.pid().id {
             fx.tty = self.leader_leaves_tty(tree, gid);
@@ -146,7 +149,7 @@ impl ProcessTable {
                 g.deferred = true;
             }
         }
-        group.exit_queue.wake(Events::IN);
+        group.exit_queue.wake_all();
         if !tree.groups.get(&gid).is_some_and(|g| g.deferred) {
             self.notify_death(tree, gid);
         }
@@ -220,7 +223,10 @@ impl ProcessTable {
         if let Some(p) = parent.and_then(|p| tree.groups.get_mut(&p)) {
             p.children.remove(&gid);
         }
-        tree.groups.remove(&gid);
+        if let Some(node) = tree.groups.remove(&gid) {
+            node.group.set_reaped();
+            node.group.exit_queue.wake_all();
+        }
         // An init is told to its parent once its namespace is empty.
         for ns in spaces {
             let Some(space) = tree.ns.get(&ns) else { continue };

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
 
 use abi::Errno;
 use kcore::id::Pid;
@@ -25,6 +25,10 @@ static USAGE: LockClass = LockClass::new("group usage", 269);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct GroupId(pub u64);
 
+const ALIVE: u8 = 0;
+const DEAD: u8 = 1;
+const REAPED: u8 = 2;
+
 /// What a group used: its dead threads, and the children it waited for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
@@ -44,10 +48,11 @@ pub struct ThreadGroup {
     pub child_queue: WaitQueue,
     /// Woken with `IN` when a signal arrives; what a signalfd waits on.
     pub signal_queue: WaitQueue,
-    /// Woken with `IN` when the group is dead; what a pidfd waits on.
+    /// Woken when a thread ends, the group is dead, or reaped; what a pidfd waits on.
     pub exit_queue: WaitQueue,
     /// Woken when the threads that `begin_exec` kills are gone.
     pub exec_queue: WaitQueue,
+    life: AtomicU8,
     subreaper: AtomicBool,
     dumpable: AtomicU32,
     oom_score_adj: AtomicI32,
@@ -73,6 +78,7 @@ impl ThreadGroup {
             signal_queue: WaitQueue::new(),
             exit_queue: WaitQueue::new(),
             exec_queue: WaitQueue::new(),
+            life: AtomicU8::new(ALIVE),
             subreaper: AtomicBool::new(false),
             dumpable: AtomicU32::new(1),
             oom_score_adj: AtomicI32::new(0),
@@ -186,6 +192,20 @@ impl ThreadGroup {
     /// Sets that.
     pub fn set_subreaper(&self, on: bool) {
         self.subreaper.store(on, Ordering::Relaxed);
+    }
+    /// Whether all its threads have ended. Needs no lock.
+    pub fn is_dead(&self) -> bool {
+        self.life.load(Ordering::SeqCst) != ALIVE
+    }
+    /// Whether its status has been taken by its parent. Needs no lock.
+    pub fn is_reaped(&self) -> bool {
+        self.life.load(Ordering::SeqCst) == REAPED
+    }
+    pub(crate) fn set_dead(&self) {
+        self.life.store(DEAD, Ordering::SeqCst);
+    }
+    pub(crate) fn set_reaped(&self) {
+        self.life.store(REAPED, Ordering::SeqCst);
     }
     /// `PR_GET_DUMPABLE`: 0, 1 or 2.
     pub fn dumpable(&self) -> u32 {

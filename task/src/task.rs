@@ -106,6 +106,7 @@ pub struct Task {
     interrupt: AtomicBool,
     signal_pending: AtomicBool,
     no_new_privs: AtomicBool,
+    ended: AtomicBool,
     left_futexes: AtomicBool,
     /// CPU time.
     pub times: CpuTimes,
@@ -140,6 +141,7 @@ impl Task {
             interrupt: AtomicBool::new(false),
             signal_pending: AtomicBool::new(false),
             no_new_privs: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             left_futexes: AtomicBool::new(false),
             times: CpuTimes::default(),
             counters: Counters::default(),
@@ -220,6 +222,13 @@ impl Task {
     /// Whether `execve` gives it no privileges, `PR_SET_NO_NEW_PRIVS`.
     pub fn no_new_privs(&self) -> bool {
         self.no_new_privs.load(Ordering::Relaxed)
+    }
+    /// Whether it has ended. Needs no lock.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+    pub(crate) fn set_ended(&self) {
+        self.ended.store(true, Ordering::SeqCst);
     }
     /// Sets that for good.
     pub fn set_no_new_privs(&self) {

@@ -119,7 +119,8 @@ impl ProcessTable {
             if !o.contains(WaitOptions::ALL) && clone != o.contains(WaitOptions::CLONE) {
                 continue;
             }
-            found = true;
+            // One that is dead will not stop or go on any more.
+            found |= g.dead.is_none() || o.contains(WaitOptions::EXITED);
             let tracer = tree.tasks.get(&g.leader).and_then(|t| t.tracer);
             let foreign =
                 tracer.is_some_and(|t| tree.tasks.get(&t).is_some_and(|t| t.group != caller.group().id()));

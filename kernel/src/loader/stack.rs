@@ -14,8 +14,6 @@ use super::image::Loaded;
 const INITIAL: u64 = 132 << 10;
 /// Longest single argument or environment string with its NUL (`MAX_ARG_STRLEN`).
 const MAX_STRING: usize = 128 << 10;
-/// Most bytes of all strings and pointers: a quarter of the usual stack limit.
-const MAX_TOTAL: u64 = 2 << 20;
 
 const AT_PHDR: u64 = 3;
 const AT_PHENT: u64 = 4;
@@ -49,6 +47,8 @@ pub(crate) struct StackInfo<'a> {
     pub(crate) secure: bool,
     /// Room that a signal frame needs.
     pub(crate) min_signal_stack: u64,
+    /// Most bytes of all strings and pointers to them.
+    pub(crate) max_strings: u64,
 }
 
 /// Writes downwards.
@@ -85,7 +85,7 @@ impl Pusher<'_> {
 /// Errors: `E2BIG` if the strings are too many or too long, `ENOMEM`.
 pub(crate) fn build(mm: &AddressSpace, info: &StackInfo<'_>) -> Result<(GuestAddr, Vec<u64>), Errno> {
     let strings = info.args.iter().chain(info.env).map(|s| s.len() as u64 + 9).sum::<u64>();
-    if strings > MAX_TOTAL {
+    if strings > info.max_strings {
         return Err(Errno::E2BIG);
     }
     let top = mm.layout().stack_top;

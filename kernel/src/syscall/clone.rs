@@ -1,41 +1,84 @@
-//! New tasks: `clone(2)`, `fork(2)`, `vfork(2)`.
+//! New tasks: `clone(2)`, `clone3(2)`, `fork(2)`, `vfork(2)`.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use abi::Errno;
-use kcore::addr::GuestAddr;
+use abi::task::clone::*;
+use kcore::addr::{GuestAddr, PAGE_SIZE};
+use kcore::id::{Fd, Pid};
 use kcore::io::IoError;
-use kcore::user::UserMemory;
+use kcore::user::{UserMemory, UserPtr};
 use kcore::wait::{Events, WaitSet};
 use task::signal::Signal;
 use task::{CloneFlags, CloneSpec};
+use zerocopy::{FromZeros, IntoBytes};
 
 use super::SysResult;
 use crate::current::CurrentTask;
+use crate::pidfd::{Pidfd, install_pidfd};
 use crate::space::fork_memory;
 use crate::task::{Parts, Resources, Task};
 
-/// The low byte of the flags is the signal at the child's death.
-const CSIGNAL: u64 = 0xff;
-// What this layer acts on; the rest of the flags are the process table's.
-const FS: CloneFlags = CloneFlags::from_bits_retain(0x200);
-const FILES: CloneFlags = CloneFlags::from_bits_retain(0x400);
-const SETTLS: CloneFlags = CloneFlags::from_bits_retain(0x8_0000);
-const PARENT_SETTID: CloneFlags = CloneFlags::from_bits_retain(0x10_0000);
-const CHILD_SETTID: CloneFlags = CloneFlags::from_bits_retain(0x100_0000);
-/// Namespaces that cannot be made yet.
-const NAMESPACES: u64 = 0x7e02_0080;
+/// Namespaces that cannot be made yet: `EINVAL`, as on a kernel built without them.
+const NO_NAMESPACES: u64 = CLONE_NEWNS
+    | CLONE_NEWCGROUP
+    | CLONE_NEWIPC
+    | CLONE_NEWUSER
+    | CLONE_NEWPID
+    | CLONE_NEWNET
+    | CLONE_NEWTIME;
+
+/// What a new task shall be, whichever call asks for it.
+#[derive(Clone, Debug, Default)]
+struct Plan {
+    flags: u64,
+    exit_signal: Option<Signal>,
+    /// The child's stack pointer; null for the parent's.
+    stack: GuestAddr,
+    tls: u64,
+    pidfd: GuestAddr,
+    parent_tid: GuestAddr,
+    child_tid: GuestAddr,
+    set_tid: Vec<Pid>,
+}
+
+impl Plan {
+    fn has(&self, flag: u64) -> bool {
+        self.flags & flag != 0
+    }
+    /// Checks the flags against each other, [`clone(2)`]. Errors: `EINVAL`.
+    ///
+    /// [`clone(2)`]: https://man7.org/linux/man-pages/man2/clone.2.html
+    fn check(&self) -> Result<(), Errno> {
+        let has_both = |a: u64, b: u64| self.has(a) && self.has(b);
+        let without = |a: u64, b: u64| self.has(a) && !self.has(b);
+        if has_both(CLONE_FS, CLONE_NEWNS | CLONE_NEWUSER)
+            || has_both(CLONE_THREAD, CLONE_NEWUSER | CLONE_NEWPID)
+            || has_both(CLONE_SIGHAND, CLONE_CLEAR_SIGHAND)
+            || has_both(CLONE_PIDFD, CLONE_DETACHED)
+            || without(CLONE_THREAD, CLONE_SIGHAND)
+            || without(CLONE_SIGHAND, CLONE_VM)
+            || self.has(NO_NAMESPACES)
+        {
+            return Err(Errno::EINVAL);
+        }
+        Ok(())
+    }
+}
 
 /// `fork(2)`.
 pub(super) async fn fork(cx: &mut CurrentTask) -> SysResult {
-    clone(cx, 17, GuestAddr::NULL, GuestAddr::NULL, GuestAddr::NULL, 0).await
+    start(cx, Plan { exit_signal: Some(Signal::CHLD), ..Plan::default() }).await
 }
 
 /// `vfork(2)`.
 pub(super) async fn vfork(cx: &mut CurrentTask) -> SysResult {
-    let flags = (CloneFlags::VFORK | CloneFlags::VM).bits() | 17;
-    clone(cx, flags, GuestAddr::NULL, GuestAddr::NULL, GuestAddr::NULL, 0).await
+    let flags = CLONE_VFORK | CLONE_VM;
+    start(cx, Plan { flags, exit_signal: Some(Signal::CHLD), ..Plan::default() }).await
 }
 
-/// `clone(2)`, with x86-64's order of arguments.
+/// `clone(2)`, with x86-64's order of arguments. Errors: `EINVAL`, `EAGAIN`, `ENOMEM`, `EFAULT`, `EMFILE`.
 pub(super) async fn clone(
     cx: &mut CurrentTask,
     raw: u64,
@@ -44,77 +87,167 @@ pub(super) async fn clone(
     child_tid: GuestAddr,
     tls: u64,
 ) -> SysResult {
-    if raw & NAMESPACES != 0 {
-        // As on a kernel built without them.
+    let raw = raw & 0xffff_ffff;
+    let plan = Plan {
+        flags: raw & !CSIGNAL,
+        // A number that is no signal is as good as none.
+        exit_signal: i32::try_from(raw & CSIGNAL).ok().and_then(Signal::new),
+        stack,
+        tls,
+        // The two share the argument, so that only one of them can be asked for.
+        pidfd: parent_tid,
+        parent_tid,
+        child_tid,
+        set_tid: Vec::new(),
+    };
+    if plan.has(CLONE_PIDFD) && plan.has(CLONE_PARENT_SETTID) {
         return Err(Errno::EINVAL);
     }
-    let flags = CloneFlags::from_bits_retain(raw & !CSIGNAL & 0xffff_ffff);
-    let (tid, vfork) = make(cx, flags, raw & CSIGNAL, stack, parent_tid, child_tid, tls)?;
-    if let Some(child) = vfork {
-        wait_for_vfork(cx, &child).await;
-    }
-    Ok(tid)
+    start(cx, plan).await
 }
 
-type Made = (u64, Option<alloc::sync::Arc<task::Task>>);
+/// `clone3(2)`. Errors: as `clone`, and `E2BIG` for arguments that are not known, `EBADF` for a cgroup.
+pub(super) async fn clone3(cx: &mut CurrentTask, args: GuestAddr, size: usize) -> SysResult {
+    let args = read_args(cx, args, size)?;
+    let plan = plan_of(cx, &args, size)?;
+    start(cx, plan).await
+}
 
-fn make(
-    cx: &mut CurrentTask,
-    flags: CloneFlags,
-    signal: u64,
-    stack: GuestAddr,
-    parent_tid: GuestAddr,
-    child_tid: GuestAddr,
-    tls: u64,
-) -> Result<Made, Errno> {
-    let exit_signal = match i32::try_from(signal) {
-        Ok(0) | Err(_) => None,
-        Ok(n) => Some(Signal::new(n).ok_or(Errno::EINVAL)?),
+fn read_args(cx: &CurrentTask, at: GuestAddr, size: usize) -> Result<CloneArgs, Errno> {
+    if size as u64 > PAGE_SIZE {
+        return Err(Errno::E2BIG);
+    }
+    if size < CLONE_ARGS_SIZE_VER0 {
+        return Err(Errno::EINVAL);
+    }
+    let bytes = UserPtr::<u8>::new(at).read_vec(&**cx.task.mm(), size)?;
+    let (known, rest) = bytes.split_at(size.min(size_of::<CloneArgs>()));
+    if rest.iter().any(|b| *b != 0) {
+        return Err(Errno::E2BIG);
+    }
+    let mut args = CloneArgs::new_zeroed();
+    args.as_mut_bytes()[..known.len()].copy_from_slice(known);
+    Ok(args)
+}
+
+fn plan_of(cx: &CurrentTask, a: &CloneArgs, size: usize) -> Result<Plan, Errno> {
+    const MAX_LEVELS: u64 = 32;
+    const KNOWN: u64 = 0xffff_ffff | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP;
+    let exit_signal = match i32::try_from(a.exit_signal).map_err(|_| Errno::EINVAL)? {
+        0 => None,
+        n => Some(Signal::new(n).ok_or(Errno::EINVAL)?),
     };
+    if a.set_tid_size > MAX_LEVELS
+        || (a.set_tid == 0) != (a.set_tid_size == 0)
+        || a.flags & CLONE_INTO_CGROUP != 0
+            && (i32::try_from(a.cgroup).is_err() || size < CLONE_ARGS_SIZE_VER2)
+        || a.flags & !KNOWN != 0
+        || a.flags & (CLONE_DETACHED | CSIGNAL & !CLONE_NEWTIME) != 0
+        || a.flags & (CLONE_THREAD | CLONE_PARENT) != 0 && exit_signal.is_some()
+        || (a.stack == 0) != (a.stack_size == 0)
+    {
+        return Err(Errno::EINVAL);
+    }
+    let end = a.stack.checked_add(a.stack_size).filter(|end| *end <= cx.task.mm().layout().max.0);
+    let levels = usize::try_from(a.set_tid_size).map_err(|_| Errno::EINVAL)?;
+    let set_tid = UserPtr::<i32>::new(GuestAddr(a.set_tid)).read_vec(&**cx.task.mm(), levels)?;
+    if a.flags & CLONE_INTO_CGROUP != 0 {
+        // No descriptor is a cgroup's.
+        return Err(Errno::EBADF);
+    }
+    Ok(Plan {
+        flags: a.flags,
+        exit_signal,
+        stack: GuestAddr(end.ok_or(Errno::EINVAL)?),
+        tls: a.tls,
+        pidfd: GuestAddr(a.pidfd),
+        parent_tid: GuestAddr(a.parent_tid),
+        child_tid: GuestAddr(a.child_tid),
+        set_tid: set_tid.into_iter().map(Pid).collect(),
+    })
+}
+
+/// Makes the task, and waits for a child of `vfork`.
+async fn start(cx: &mut CurrentTask, plan: Plan) -> SysResult {
+    plan.check()?;
+    let pidfd = if plan.has(CLONE_PIDFD) { Some(reserve_pidfd(cx, &plan)?) } else { None };
+    let made = make(cx, &plan);
+    let (child, current) = match made {
+        Ok(made) => made,
+        Err(e) => {
+            if let Some((fd, _)) = pidfd {
+                cx.task.files().close(fd).ok();
+            }
+            return Err(e);
+        }
+    };
+    if let Some((_, pidfd)) = pidfd {
+        pidfd.bind(&child);
+    }
+    let tid = child.tid_in(&cx.task.core.pid_ns());
+    cx.kernel.start(current);
+    if plan.has(CLONE_VFORK) {
+        wait_for_vfork(cx, &child).await;
+    }
+    u64::try_from(tid.0).map_err(|_| Errno::EAGAIN)
+}
+
+/// A descriptor for the child, stored where the caller wants it, before there is a child: what can fail, fails first.
+fn reserve_pidfd(cx: &CurrentTask, plan: &Plan) -> Result<(Fd, Arc<Pidfd>), Errno> {
+    let pidfd = Pidfd::unbound(plan.has(CLONE_THREAD));
+    let fd = install_pidfd(cx, pidfd.clone(), false)?;
+    if let Err(e) = cx.put(plan.pidfd, &fd.0) {
+        cx.task.files().close(fd).ok();
+        return Err(e);
+    }
+    Ok((fd, pidfd))
+}
+
+fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTask), Errno> {
     let kernel = cx.kernel.clone();
     let own = cx.task.parts();
+    let cred = cx.task.cred();
     let parts = Parts {
-        memory: if flags.contains(CloneFlags::VM) {
-            own.memory.clone()
+        memory: if plan.has(CLONE_VM) { own.memory.clone() } else { fork_memory(&kernel, &own.memory)? },
+        files: if plan.has(CLONE_FILES) { own.files.clone() } else { own.files.fork() },
+        fs: if plan.has(CLONE_FS) { own.fs.clone() } else { own.fs.fork() },
+        uts: if plan.has(CLONE_NEWUTS) {
+            super::namespace::may_make(&cred)?;
+            own.uts.fork(cred.user_ns.clone())
         } else {
-            fork_memory(&kernel, &own.memory)?
+            own.uts.clone()
         },
-        files: if flags.contains(FILES) { own.files.clone() } else { own.files.fork() },
-        fs: if flags.contains(FS) { own.fs.clone() } else { own.fs.fork() },
-        uts: own.uts.clone(),
     };
     let mut thread = kernel.host().platform.new_thread(&parts.memory.space)?;
     thread.fpu().0 = cx.thread.get_mut().fpu().0.clone();
-    let clears = flags.contains(CloneFlags::CHILD_CLEARTID);
     let spec = CloneSpec {
-        flags,
-        exit_signal: exit_signal.filter(|_| !flags.contains(CloneFlags::THREAD)),
-        clear_child_tid: if clears { child_tid.0 } else { 0 },
+        flags: CloneFlags::from_bits_retain(plan.flags),
+        exit_signal: plan.exit_signal.filter(|_| !plan.has(CLONE_THREAD)),
+        set_tid: plan.set_tid.clone(),
+        clear_child_tid: if plan.has(CLONE_CHILD_CLEARTID) { plan.child_tid.0 } else { 0 },
         ..CloneSpec::default()
     };
     let core = kernel.processes().fork(&cx.task.core, spec, Resources::new(parts.clone()))?;
-    if !flags.contains(CloneFlags::THREAD) {
+    if !plan.has(CLONE_THREAD) {
         super::itimer::watch_cpu_limit(&kernel, core.group());
     }
-    let tid = core.tid_in(&cx.task.core.pid_ns());
-    if flags.contains(PARENT_SETTID) {
+    if plan.has(CLONE_PARENT_SETTID) {
         // As on Linux, a bad address does not undo the child.
-        cx.put(parent_tid, &tid.0).ok();
+        cx.put(plan.parent_tid, &core.tid_in(&cx.task.core.pid_ns()).0).ok();
     }
-    if flags.contains(CHILD_SETTID) {
-        parts.memory.mm.copy_out(child_tid, &core.tid().0.to_le_bytes());
+    if plan.has(CLONE_CHILD_SETTID) {
+        parts.memory.mm.copy_out(plan.child_tid, &core.tid().0.to_le_bytes());
     }
     let mut regs = cx.regs;
     regs.rax = 0;
-    if !stack.is_null() {
-        regs.rsp = stack.0;
+    if !plan.stack.is_null() {
+        regs.rsp = plan.stack.0;
     }
-    if flags.contains(SETTLS) {
-        regs.fs_base = tls;
+    if plan.has(CLONE_SETTLS) {
+        regs.fs_base = plan.tls;
     }
-    let vfork = flags.contains(CloneFlags::VFORK).then(|| core.clone());
-    kernel.start(CurrentTask::new(&kernel, Task::new(core, parts), thread, regs));
-    Ok((u64::try_from(tid.0).map_err(|_| Errno::EAGAIN)?, vfork))
+    let current = CurrentTask::new(&kernel, Task::new(core.clone(), parts), thread, regs);
+    Ok((core, current))
 }
 
 /// The parent of a `vfork` stands still until the child has executed a program or ended. Only death ends that earlier.

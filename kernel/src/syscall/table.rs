@@ -14,9 +14,9 @@ use kcore::user::{Read as R, UserPtr, Write as W};
 
 use super::args::Arg;
 use super::{
-    SysResult, allocate, attributes, clock_set, clone, cred, descriptor, directory, dirent, execve, fcntl,
-    futex, ioctl, itimer, limits, locks, memory, names, open, pipe, poll, posix_timer, prctl, priority,
-    process, read_write, rusage, sched, select, signal, stat, sync, system, time, wait,
+    SysResult, allocate, attributes, clock_set, clone, cred, cross, descriptor, directory, dirent, execve,
+    fcntl, futex, ioctl, itimer, limits, locks, memory, names, open, pidfd, pipe, poll, posix_timer, prctl,
+    priority, process, read_write, rusage, sched, select, signal, stat, sync, system, time, wait,
 };
 use crate::current::CurrentTask;
 
@@ -127,10 +127,10 @@ syscalls! {
     37 alarm(seconds: u32) => sync itimer::alarm, Full;
     38 setitimer(which: i32, new: GuestAddr, old: GuestAddr) => sync itimer::setitimer, Full;
     39 getpid() => sync process::getpid, Full;
-    56 clone(flags: u64, stack: GuestAddr, ptid: GuestAddr, ctid: GuestAddr, tls: u64) => async clone::clone, Partial("no namespaces");
+    56 clone(flags: u64, stack: GuestAddr, ptid: GuestAddr, ctid: GuestAddr, tls: u64) => async clone::clone, Partial("of namespaces only UTS");
     57 fork() => async clone::fork, Full;
     58 vfork() => async clone::vfork, Full;
-    59 execve(path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr) => async execve::execve, Partial("set-user-id bits are ignored");
+    59 execve(path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr) => async execve::execve, Full;
     60 exit(status: i32) => sync process::exit, Full;
     61 wait4(pid: Pid, status: GuestAddr, options: u32, rusage: GuestAddr) => async wait::wait4, Full;
     62 kill(pid: Pid, sig: i32) => sync signal::kill, Full;
@@ -241,6 +241,7 @@ syscalls! {
     231 exit_group(status: i32) => sync process::exit_group, Full;
     234 tgkill(tgid: Pid, tid: Pid, sig: i32) => sync signal::tgkill, Full;
     235 utimes(path: UserPtr<c_char>, times: GuestAddr) => sync attributes::utimes, Full;
+    247 waitid(kind: u32, id: i32, info: GuestAddr, options: u32, rusage: GuestAddr) => async wait::waitid, Full;
     251 ioprio_set(which: i32, who: i32, ioprio: i32) => sync priority::ioprio_set, Partial("kept, without effect");
     252 ioprio_get(which: i32, who: i32) => sync priority::ioprio_get, Full;
     257 openat(dir: Fd, path: UserPtr<c_char>, flags: u32, mode: u32) => async open::openat, Full;
@@ -271,10 +272,14 @@ syscalls! {
     302 prlimit64(pid: Pid, resource: u32, new: GuestAddr, old: GuestAddr) => sync limits::prlimit64, Partial("RLIMIT_CPU, RTTIME, CORE and RSS are kept, without effect");
     305 clock_adjtime(clock: i32, buf: GuestAddr) => sync clock_set::clock_adjtime, Partial("the clock cannot be changed");
     309 getcpu(cpu: GuestAddr, node: GuestAddr, unused: GuestAddr) => sync system::getcpu, Full;
+    310 process_vm_readv(pid: Pid, local: UserPtr<Iovec>, local_count: usize, remote: UserPtr<Iovec>, remote_count: usize, flags: u64) => sync cross::process_vm_readv, Full;
+    311 process_vm_writev(pid: Pid, local: UserPtr<Iovec>, local_count: usize, remote: UserPtr<Iovec>, remote_count: usize, flags: u64) => sync cross::process_vm_writev, Full;
+    312 kcmp(first: Pid, second: Pid, what: u32, first_id: u64, second_id: u64) => sync cross::kcmp, Partial("no order of different parts; no KCMP_EPOLL_TFD");
     314 sched_setattr(pid: Pid, attr: GuestAddr, flags: u32) => sync sched::sched_setattr, Partial("kept; the executor serves all tasks alike; no SCHED_DEADLINE, no utilization clamps");
     315 sched_getattr(pid: Pid, attr: GuestAddr, size: u32, flags: u32) => sync sched::sched_getattr, Full;
     316 renameat2(olddir: Fd, old: UserPtr<c_char>, newdir: Fd, new: UserPtr<c_char>, flags: u32) => sync names::renameat2, Full;
     318 getrandom(buf: GuestAddr, count: usize, flags: u32) => sync system::getrandom, Full;
+    322 execveat(dir: Fd, path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr, flags: u32) => async execve::execveat, Full;
     324 membarrier(command: u32, flags: u32) => sync memory::membarrier, Partial("no barriers of restartable sequences and of instruction fetches");
     325 mlock2(addr: GuestAddr, len: u64, flags: u32) => sync memory::mlock2, Full;
     327 preadv2(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64, high: u64, flags: u32) => async read_write::preadv2, Full;
@@ -283,8 +288,12 @@ syscalls! {
     330 pkey_alloc(flags: u64, rights: u64) => sync memory::pkey_alloc, Full;
     331 pkey_free(key: i32) => sync memory::pkey_free, Full;
     332 statx(dir: Fd, path: UserPtr<c_char>, flags: u32, mask: u32, buf: GuestAddr) => sync stat::statx, Full;
+    424 pidfd_send_signal(pidfd: Fd, sig: i32, info: GuestAddr, flags: u32) => sync pidfd::pidfd_send_signal, Full;
+    434 pidfd_open(pid: Pid, flags: u32) => sync pidfd::pidfd_open, Full;
+    435 clone3(args: GuestAddr, size: usize) => async clone::clone3, Partial("of namespaces only UTS; no cgroups");
     436 close_range(first: u32, last: u32, flags: u32) => sync descriptor::close_range, Full;
     437 openat2(dir: Fd, path: UserPtr<c_char>, how: GuestAddr, size: usize) => async open::openat2, Full;
+    438 pidfd_getfd(pidfd: Fd, fd: Fd, flags: u32) => sync pidfd::pidfd_getfd, Full;
     439 faccessat2(dir: Fd, path: UserPtr<c_char>, mode: u32, flags: u32) => sync attributes::faccessat2, Full;
     449 futex_waitv(waiters: GuestAddr, n: u32, flags: u32, timeout: GuestAddr, clock: i32) => async futex::futex_waitv, Full;
     452 fchmodat2(dir: Fd, path: UserPtr<c_char>, mode: u32, flags: u32) => sync attributes::fchmodat2, Full;

@@ -236,15 +236,38 @@ impl ProcessTable {
         };
         (SigInfo::new(s, code, fields), pid == Pid(0))
     }
-    fn may(&self, sender: &Task, to: &Task, s: Option<Signal>) -> bool {
+    /// Whether `sender` may signal `to`, which `None` asks for a check only.
+    pub fn may_send(&self, sender: &Task, to: &Task, s: Option<Signal>) -> bool {
         let same_session = s == Some(Signal::CONT) && self.same_session(sender.group(), to.group());
         sender.group().id() == to.group().id() || may_signal(&sender.cred(), &to.cred(), s, same_session)
+    }
+    /// Sends to the members of the process group `pgrp` that `sender` may signal; `info` is what it made up, if anything.
+    ///
+    /// Errors: `ESRCH` if it has no members; `EPERM` if the sender may signal none.
+    pub fn kill_pgrp(
+        &self,
+        sender: &Task,
+        pgrp: &PidNode,
+        s: Option<Signal>,
+        info: Option<SigInfo>,
+    ) -> Result<(), Errno> {
+        let groups: Vec<_> = {
+            let tree = self.tree.lock();
+            tree.pgrp_members(pgrp)
+                .filter_map(|g| Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone())))
+                .collect()
+        };
+        let check = |to: &Task| self.may_send(sender, to, s);
+        self.send_to_many(&groups, s.map(SigInfo::kernel), &check, |to| {
+            let (own, force) = self.from_sender(sender, to, s?, code::SI_USER, None);
+            Some((info.unwrap_or(own), force))
+        })
     }
     /// [`kill(2)`](https://man7.org/linux/man-pages/man2/kill.2.html) with all its meanings of `pid`; `None` only checks.
     ///
     /// Errors: `ESRCH`, `EPERM`.
     pub fn kill(&self, sender: &Arc<Task>, pid: i32, s: Option<Signal>) -> Result<(), Errno> {
-        let check = |to: &Task| self.may(sender, to, s);
+        let check = |to: &Task| self.may_send(sender, to, s);
         let ns = sender.pid_ns();
         if pid == -1 {
             return self.kill_all(sender, s, &check);
@@ -283,7 +306,7 @@ impl ProcessTable {
         if tgid.is_some_and(|g| to.group().tgid_in(&ns) != g) {
             return Err(Errno::ESRCH);
         }
-        if !self.may(sender, &to, s) {
+        if !self.may_send(sender, &to, s) {
             return Err(Errno::EPERM);
         }
         let Some(s) = s else { return Ok(()) };
@@ -316,7 +339,7 @@ impl ProcessTable {
             return Err(Errno::ESRCH);
         }
         // As Linux has it, what claims to come from the kernel (only to the sender itself) needs no permission.
-        if info.from_user() && !self.may(sender, &to, (!check_only).then_some(info.signal)) {
+        if info.from_user() && !self.may_send(sender, &to, (!check_only).then_some(info.signal)) {
             return Err(Errno::EPERM);
         }
         if check_only {
