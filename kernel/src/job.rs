@@ -1,4 +1,4 @@
-//! Process groups and sessions as terminals see them, and job control for those who use terminals.
+//! Process groups, sessions and callers as terminals see them.
 
 use alloc::sync::Arc;
 use core::any::Any;
@@ -52,6 +52,11 @@ fn node(group: &dyn ProcessGroup) -> Option<Arc<PidNode>> {
     any.downcast_ref::<Members>().map(|m| m.pid.clone())
 }
 
+/// The number of a process group in `ns`; `Pid(0)` if it cannot be seen there.
+pub(crate) fn number_in(group: &dyn ProcessGroup, ns: &Arc<task::PidNamespace>) -> Pid {
+    node(group).map_or(Pid(0), |p| p.in_ns(ns))
+}
+
 impl JobCaller for CurrentTask {
     fn pgrp(&self) -> Result<Arc<dyn ProcessGroup>, Errno> {
         let pid = self.kernel.processes().pgrp(self.task.core.group()).ok_or(Errno::ESRCH)?;
@@ -75,7 +80,7 @@ impl JobCaller for CurrentTask {
         Ok(Members::new(self, pid))
     }
     fn pgrp_number(&self, pgrp: &dyn ProcessGroup) -> Pid {
-        node(pgrp).map_or(Pid(0), |p| p.in_ns(&self.task.core.pid_ns()))
+        number_in(pgrp, &self.task.core.pid_ns())
     }
     fn session_number(&self, session: &dyn Session) -> Pid {
         let any: &dyn Any = session;

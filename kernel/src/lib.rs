@@ -22,6 +22,7 @@ mod space;
 pub mod syscall;
 mod task;
 mod timebase;
+mod tty;
 mod usage;
 mod usermem;
 mod uts;

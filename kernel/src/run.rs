@@ -105,6 +105,9 @@ fn end(mut cx: CurrentTask, status: ExitStatus) {
     drop(thread);
     core.times.switch(CpuMode::Idle, kernel.host().clock.monotonic());
     let effects = kernel.processes().exit_thread(&core, status);
+    if let Some(tty) = effects.tty {
+        kernel.leave_tty(tty);
+    }
     if let Some(status) = effects.group_dead {
         core.group().timers.disarm_all();
         kernel.process_died(core.group(), status);

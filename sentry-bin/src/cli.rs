@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::tree::{self, Access, Bind, Root};
+use crate::user::UserSpec;
 use crate::{compat, sandbox};
 
 /// Runs unmodified Linux programs on a userspace kernel.
@@ -79,6 +80,12 @@ pub(crate) struct Options {
     /// Mount an empty tmpfs.
     #[arg(long = "tmpfs", value_name = "DST", value_parser = tree::absolute)]
     pub(crate) tmpfs: Vec<PathBuf>,
+    /// User and group of the command, by name (as the sandbox's /etc/passwd and /etc/group have them) or number; root otherwise.
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub(crate) user: Option<UserSpec>,
+    /// Pass an open descriptor of this process, beside the standard streams.
+    #[arg(long = "pass-fd", value_name = "FD", value_parser = clap::value_parser!(i32).range(3..1024))]
+    pub(crate) pass_fds: Vec<i32>,
     /// Working directory of the command.
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,

@@ -5,8 +5,13 @@
 mod cli;
 mod compat;
 mod host;
+mod panic;
+mod program;
 mod sandbox;
+mod signals;
+mod terminal;
 mod tree;
+mod user;
 
 use std::process::ExitCode;
 
@@ -16,7 +21,7 @@ fn main() -> ExitCode {
         Err(e) => {
             eprintln!("sentry-bin: {e:#}");
             // As `env(1)` and shells have it: the sandbox itself failed, not the command.
-            ExitCode::from(125)
+            ExitCode::from(panic::INTERNAL)
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,22 +13,30 @@ use kcore::cred::Credentials;
 use kcore::frame::FrameStore;
 use kcore::host::{Clock, Entropy};
 use kcore::id::Fd;
-use kernel::{ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec};
+use kernel::{CurrentTask, ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec};
 use mm::FrameAllocator;
 use platform::Platform;
-use platform::host::{HostClock, HostEntropy, HostMemory, host_machine, install_parker};
+use platform::host::{
+    HostClock, HostEntropy, HostMemory, HostSignals, host_machine, inherited, install_parker,
+};
 use platform::ptrace::PtracePlatform;
 use platform::systrap::SystrapPlatform;
+use rustix::stdio::{stderr, stdin, stdout};
 use vfs::anon::FifoTable;
 use vfs::fs::devfs::DeviceRegistry;
-use vfs::{FdTable, FsContext, MountNamespace, OpCtx, Vfs, ops};
+use vfs::{FdTable, FsContext, MountNamespace, Vfs};
 
 use crate::cli::{Options, PlatformName};
-use crate::host::{FutexIdle, StdioFiles};
+use crate::host::{FutexIdle, Streams};
+use crate::signals::{self, Forwarder};
+use crate::terminal::{self, Console};
 use crate::tree::{Builder, Root};
+use crate::{panic, program};
 
 /// Threads that poll guest threads.
 const WORKERS: usize = 2;
+/// Descriptors that can be passed.
+const MAX_FD: usize = 1024;
 
 struct StderrTrace(Mutex<std::io::Stderr>);
 
@@ -44,7 +53,50 @@ impl TraceSink for StderrTrace {
 /// Returns its status as shells do: 128 and the signal's number if a signal ended it, 127 if it was not found, 126 if it could not be
 /// executed. Errors: one that says what is missing or refused.
 pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Result<ExitCode> {
+    // First, while no other descriptors are open.
+    let passed = passed(&options.pass_fds)?;
     install_parker();
+    let with_terminal = terminal::is_wanted();
+    // Threads inherit what is blocked.
+    let signals = signals::block(with_terminal)?;
+    let (kernel, devices, ns) = boot(options, root)?;
+    let fs = FsContext::new(ns);
+    let (cred, home) = match &options.user {
+        Some(user) => {
+            let user = user.resolve(kernel.vfs(), &fs.view(), kernel.user_ns())?;
+            (user.cred, user.home)
+        }
+        None => (Credentials::root(kernel.user_ns().clone()), None),
+    };
+    match (&options.workdir, root) {
+        (Some(dir), _) => program::enter(kernel.vfs(), &fs, &cred, dir)?,
+        (None, Root::Host) => program::enter(kernel.vfs(), &fs, &cred, &program::current_dir()?)?,
+        (None, Root::Directory(..)) => {}
+    }
+    let env = program::environment(&options.env, home.as_deref());
+    let path = match program::find(kernel.vfs(), &fs, &cred, &command[0], &env) {
+        Ok(path) => path,
+        Err(e) => return Ok(cannot_run(&command[0], e)),
+    };
+    let console = match with_terminal {
+        true => Some(Console::new(kernel.vfs(), &fs, &cred)?),
+        false => None,
+    };
+    let files = descriptors(console.as_ref(), &passed)?;
+    let args = command.iter().map(|a| a.as_bytes().to_vec()).collect();
+    let current = match exec(&kernel, ExecRequest { path, args, env, files, fs, cred }) {
+        Ok(c) => c,
+        Err(e) => return Ok(cannot_run(&command[0], e)),
+    };
+    if let Some(console) = &console {
+        devices.set_console(console.terminal());
+        console.terminal().adopt_caller(&current);
+    }
+    serve(&kernel, current, console, signals)
+}
+
+/// A kernel without tasks, its devices, and the tree that tasks will see. Errors: one line.
+fn boot(options: &Options, root: &Root) -> Result<(Arc<Kernel>, Arc<DeviceRegistry>, Arc<MountNamespace>)> {
     let memory = HostMemory::new().map_err(|e| anyhow!("the host refuses memory for the guest: {e}"))?;
     let platform: Arc<dyn Platform> = match options.platform {
         PlatformName::Ptrace => PtracePlatform::new(&memory)?,
@@ -53,36 +105,60 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
     let frames = FrameAllocator::new(memory);
     let clock: Arc<dyn Clock> = Arc::new(HostClock);
     let entropy: Arc<dyn Entropy> = Arc::new(HostEntropy);
-    let vfs = Vfs {
-        clock: clock.clone(),
-        special: Arc::new(DeviceRegistry::new(entropy.clone(), Some(Arc::new(FifoTable::new())))),
-    };
+    let devices = Arc::new(DeviceRegistry::new(entropy.clone(), Some(Arc::new(FifoTable::new()))));
+    let vfs = Vfs { clock: clock.clone(), special: devices.clone() };
     let ns = mounts(options, root, &frames, &clock)?;
     let trace: Option<Arc<dyn TraceSink>> =
         options.strace.then(|| Arc::new(StderrTrace(Mutex::new(std::io::stderr()))) as Arc<dyn TraceSink>);
     let machine = host_machine();
     let idle = platform.sleeper().unwrap_or_else(|| Arc::new(FutexIdle::default()));
     let host = Host { platform, frames, machine, clock, entropy, idle, trace };
-    let kernel = Kernel::new(host, vfs, &options.hostname);
+    Ok((Kernel::new(host, vfs, &options.hostname), devices, ns))
+}
 
-    let cred = Credentials::root(kernel.user_ns().clone());
-    let fs = FsContext::new(ns);
-    enter_workdir(&kernel, &fs, &cred, options, matches!(root, Root::Host))?;
-    let env = environment(options);
-    let path = match find_program(&kernel, &fs, &cred, &command[0], &env) {
-        Ok(path) => path,
-        Err(e) => return Ok(cannot_run(&command[0], e)),
-    };
+/// Copies of the descriptors that `--pass-fd` names. Errors: one line for one that is not open.
+fn passed(fds: &[i32]) -> Result<Vec<(i32, OwnedFd)>> {
+    let copy = |fd: &i32| Ok((*fd, inherited(*fd).with_context(|| format!("cannot pass descriptor {fd}"))?));
+    fds.iter().map(copy).collect()
+}
+
+/// The first process's descriptors: the standard streams, those that are terminals here being its own terminal, and those passed.
+/// Errors: one line.
+fn descriptors(console: Option<&Console>, passed: &[(i32, OwnedFd)]) -> Result<Arc<FdTable>> {
     let files = FdTable::new();
-    for (n, file) in StdioFiles::open()? {
-        files.replace(Fd(n), file, false, 3)?;
+    let streams = Streams::new()?;
+    for (n, stream) in (0..).zip([stdin(), stdout(), stderr()]) {
+        if let Some(file) = streams.file(stream)? {
+            files.replace(Fd(n), file, false, MAX_FD)?;
+        }
     }
-    let args = command.iter().map(|a| a.as_bytes().to_vec()).collect();
-    let request = ExecRequest { path, args, env, files, fs, cred };
-    let current = match exec(&kernel, request) {
-        Ok(c) => c,
-        Err(e) => return Ok(cannot_run(&command[0], e)),
-    };
+    for (n, file) in console.iter().flat_map(|c| c.streams()) {
+        files.replace(Fd(n), file, false, MAX_FD)?;
+    }
+    for (n, fd) in passed {
+        if let Some(file) = streams.file(fd.as_fd())? {
+            files.replace(Fd(*n), file, false, MAX_FD)?;
+        }
+    }
+    Ok(files)
+}
+
+/// Runs the first process to its end. Errors: the host's.
+fn serve(
+    kernel: &Arc<Kernel>,
+    current: CurrentTask,
+    console: Option<Console>,
+    signals: HostSignals,
+) -> Result<ExitCode> {
+    let init = current.task().core().group().clone();
+    // A command expects to be ended by the signals that end it elsewhere.
+    init.set_unkillable(false);
+    let tty = console.as_ref().map(|c| c.terminal().clone());
+    let joined = console.map(Console::join).transpose()?;
+    let raw = joined.as_ref().map(|j| j.raw().clone());
+    let forwarder = Forwarder { kernel: kernel.clone(), init, terminal: tty.zip(raw.clone()) };
+    let forwarding = forwarder.start(signals)?;
+    panic::exit_after(raw);
     kernel.start(current);
     std::thread::scope(|scope| {
         for _ in 1..WORKERS {
@@ -90,6 +166,10 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
         }
         kernel.executor().work();
     });
+    forwarding.finish();
+    if let Some(joined) = joined {
+        joined.finish();
+    }
     match kernel.exit_status() {
         Some(ExitStatus::Exited(code)) => Ok(ExitCode::from(code)),
         Some(ExitStatus::Signaled { signal, .. }) => {
@@ -100,7 +180,14 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
 }
 
 fn cannot_run(program: &OsString, e: Errno) -> ExitCode {
-    eprintln!("sentry-bin: cannot run {}: {}", program.display(), e.text());
+    let hint = match e {
+        Errno::ENOENT => {
+            " (it is looked for in the sandbox; a script's or program's interpreter may be missing, too)"
+        }
+        Errno::ENOEXEC => " (neither an x86-64 ELF program nor a script)",
+        _ => "",
+    };
+    eprintln!("sentry-bin: cannot run {}: {}{hint}", program.display(), e.text());
     ExitCode::from(if e == Errno::ENOENT { 127 } else { 126 })
 }
 
@@ -121,66 +208,4 @@ fn mounts(
         tree.add_bind(bind)?;
     }
     Ok(tree.namespace())
-}
-
-fn enter_workdir(
-    kernel: &Kernel,
-    fs: &FsContext,
-    cred: &Credentials,
-    options: &Options,
-    keep_current: bool,
-) -> Result<()> {
-    let dir = match &options.workdir {
-        Some(d) => d.clone(),
-        None if keep_current => std::env::current_dir().context("the current directory is gone")?,
-        None => return Ok(()),
-    };
-    let view = fs.view();
-    let ctx = OpCtx::new(kernel.vfs(), &view, cred);
-    let place = ops::lookup(&ctx, dir.as_os_str().as_bytes(), true)
-        .map_err(|e| anyhow!("cannot enter {} in the sandbox: {}", dir.display(), e.text()))?;
-    fs.set_cwd(place);
-    Ok(())
-}
-
-fn environment(options: &Options) -> Vec<Vec<u8>> {
-    let mut env: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-    for e in &options.env {
-        let bytes = e.as_bytes();
-        let (name, value) = match bytes.iter().position(|b| *b == b'=') {
-            Some(i) => {
-                (OsString::from_vec(bytes[..i].to_vec()), Some(OsString::from_vec(bytes[i + 1..].to_vec())))
-            }
-            None => (e.clone(), std::env::var_os(e)),
-        };
-        env.retain(|(n, _)| *n != name);
-        env.extend(value.map(|v| (name, v)));
-    }
-    env.into_iter().map(|(n, v)| [n.as_bytes(), b"=", v.as_bytes()].concat()).collect()
-}
-
-/// The path of a command: itself if it has a slash, or else the first match in the sandbox along `PATH`.
-fn find_program(
-    kernel: &Kernel,
-    fs: &FsContext,
-    cred: &Credentials,
-    name: &OsString,
-    env: &[Vec<u8>],
-) -> Result<Vec<u8>, Errno> {
-    let name = name.as_bytes();
-    if name.contains(&b'/') {
-        return Ok(name.to_vec());
-    }
-    let path = env.iter().find_map(|e| e.strip_prefix(b"PATH=")).unwrap_or(b"/usr/local/bin:/usr/bin:/bin");
-    let view = fs.view();
-    let ctx = OpCtx::new(kernel.vfs(), &view, cred);
-    for dir in path.split(|b| *b == b':') {
-        let candidate = [if dir.is_empty() { b"." } else { dir }, b"/", name].concat();
-        if let Ok(place) = ops::lookup(&ctx, &candidate, true)
-            && place.inode().attr().is_ok_and(|a| !a.is_dir() && a.mode & 0o111 != 0)
-        {
-            return Ok(candidate);
-        }
-    }
-    Err(Errno::ENOENT)
 }

@@ -185,6 +185,11 @@ impl ThreadGroup {
     pub(crate) fn exec_thread(&self) -> Option<TaskId> {
         self.signals.lock().exec
     }
+    /// Whether signals that it does not handle leave it alone, as is the case for the first process of a pid namespace; the kernel and
+    /// senders outside the namespace can still send it `SIGKILL` and `SIGSTOP`.
+    pub fn set_unkillable(&self, on: bool) {
+        self.signals.lock().unkillable = on;
+    }
     /// Whether orphans below it become its children, `PR_SET_CHILD_SUBREAPER`.
     pub fn is_subreaper(&self) -> bool {
         self.subreaper.load(Ordering::Relaxed)

@@ -12,17 +12,15 @@ use crate::table::{GroupNode, ProcessTable, Tree};
 use crate::task::Task;
 
 impl Tree {
-    /// Whether no member, but `except`, has a parent in another group of the same session.
+    /// Whether no member, but `except`, has a parent in another group of the same session. The first process counts as such a
+    /// parent, as the init of a container does: it may be a shell.
     fn is_orphaned(&self, pgrp: &PidNode, except: Option<GroupId>) -> bool {
         !self.pgrp_members(pgrp).any(|g| {
             Some(g.group.id()) != except
                 && g.dead.is_none()
-                && self.parent_group(g).is_some_and(|p| {
-                    p.dead.is_none()
-                        && p.init_of != Some(1)
-                        && p.pgrp.id != pgrp.id
-                        && p.session.id == g.session.id
-                })
+                && self
+                    .parent_group(g)
+                    .is_some_and(|p| p.dead.is_none() && p.pgrp.id != pgrp.id && p.session.id == g.session.id)
         })
     }
 }

@@ -7,7 +7,7 @@ use kcore::id::Fd;
 use kcore::io::IoError;
 use kcore::user::UserPtr;
 use kcore::wait::{Events, WaitSet};
-use vfs::consts::{O_ASYNC, O_NONBLOCK};
+use vfs::consts::{O_ASYNC, O_CLOEXEC, O_NONBLOCK};
 use vfs::{FileKind, IoctlContext, OpenFile};
 
 use super::SysResult;
@@ -37,11 +37,13 @@ pub(super) async fn ioctl(cx: &mut CurrentTask, fd: Fd, request: u32, arg: u64) 
         // File systems here share no blocks between files.
         FICLONE | FICLONERANGE | FIDEDUPERANGE if file.is_regular() => Err(Errno::EOPNOTSUPP),
         FS_IOC_FIEMAP if file.is_regular() => Err(Errno::EOPNOTSUPP),
+        TIOCGPTPEER => open_peer(cx, &file, arg),
         _ => ask(cx, &file, request, arg).await,
     }
 }
 
 async fn ask(cx: &CurrentTask, file: &OpenFile, request: u32, arg: u64) -> SysResult {
+    cx.may_control_tty(file, request)?;
     let cred = cx.task.cred();
     let ctx = IoctlContext { cred: &cred, mem: &**cx.task.mm(), job: cx };
     let attempt = || file.ioctl(&ctx, request, arg);
@@ -52,6 +54,13 @@ async fn ask(cx: &CurrentTask, file: &OpenFile, request: u32, arg: u64) -> SysRe
         }
         (result, _) => result.map_err(IoError::errno),
     }
+}
+
+/// The other side of a terminal (`TIOCGPTPEER`), whose argument is flags of `open(2)`.
+fn open_peer(cx: &CurrentTask, master: &OpenFile, flags: u64) -> SysResult {
+    let flags = u32::try_from(flags).map_err(|_| Errno::EINVAL)?;
+    let peer = cx.open_tty_peer(master, flags).map_err(IoError::errno)?;
+    cx.install(peer, flags & O_CLOEXEC != 0)
 }
 
 /// Sets or clears a status flag, as the `int` at `at` says.

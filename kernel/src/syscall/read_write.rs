@@ -13,6 +13,7 @@ use mm::{Iovec, UserSink, UserSource};
 use task::rlimit::Resource;
 use task::signal::{SigInfo, Signal};
 use vfs::consts::{O_DSYNC, O_SYNC};
+use vfs::tty::TtyFile;
 use vfs::{OpenFile, Whence, WriteOptions};
 
 use super::SysResult;
@@ -43,6 +44,9 @@ fn offset(at: i64) -> Result<u64, Errno> {
 }
 
 async fn read_into(cx: &CurrentTask, file: &OpenFile, iov: &[Iovec]) -> SysResult {
+    if let Some(tty) = file.ops_as::<TtyFile>() {
+        return cx.read_tty(file, tty, iov).await.map(count);
+    }
     let mm = cx.task.mm();
     blocking(cx, file, Events::READABLE, || file.read(&mut UserSink::new(mm, iov))).await.map(count)
 }
@@ -64,6 +68,7 @@ async fn write_from(
     at: Option<u64>,
     options: WriteOptions,
 ) -> SysResult {
+    cx.may_write_tty(file)?;
     let mut source = UserSource::new(cx.task.mm(), iov);
     let mut done = 0;
     let result = loop {

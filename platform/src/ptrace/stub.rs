@@ -24,6 +24,7 @@ const EXIT_SETUP: i32 = 102;
 
 /// Forks the seed and empties it. It is stopped afterwards and serves injected calls. Must run in the tracer's thread.
 pub(super) fn make_seed(injector: &mut Injector, memfd: i32) -> Result<Pid, PtraceError> {
+    let parent = libc::c_long::from(std::process::id().cast_signed());
     // SAFETY: `fork` by the bare system call, so that no handlers of the C library run; the child calls only `seed_main`.
     let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0usize, 0usize, 0usize, 0usize) } as Pid;
     if pid < 0 {
@@ -31,7 +32,7 @@ pub(super) fn make_seed(injector: &mut Injector, memfd: i32) -> Result<Pid, Ptra
     }
     if pid == 0 {
         // SAFETY: this is the forked child and has one thread.
-        unsafe { seed_main(memfd) };
+        unsafe { seed_main(memfd, parent) };
     }
     match injector.wait_for(pid) {
         Ok(Event::Stop(libc::SIGSTOP)) => {}
@@ -50,10 +51,14 @@ pub(super) fn make_seed(injector: &mut Injector, memfd: i32) -> Result<Pid, Ptra
 
 /// # Safety
 /// Only in a freshly forked child. Makes system calls only: locks may be held by threads that do not exist here.
-unsafe fn seed_main(memfd: i32) -> ! {
+unsafe fn seed_main(memfd: i32, parent: libc::c_long) -> ! {
     // SAFETY: see the function; the page is new memory at an address that nothing uses, and descriptors are this process's own.
     unsafe {
         libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+        // A parent that died before that sends nothing any more.
+        if libc::syscall(libc::SYS_getppid) != parent {
+            exit(EXIT_SETUP);
+        }
         libc::syscall(libc::SYS_prctl, libc::PR_SET_NAME, c"picket-stub".as_ptr(), 0, 0, 0);
         // Away from the terminal's signals.
         libc::syscall(libc::SYS_setsid);

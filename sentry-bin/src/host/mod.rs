@@ -4,13 +4,14 @@ mod idle;
 mod lower;
 mod node;
 mod owners;
+mod poller;
 mod shared;
-mod stdio;
+mod stream;
 
 pub(crate) use idle::FutexIdle;
 pub(crate) use node::open_tree;
 pub(crate) use owners::Owners;
-pub(crate) use stdio::StdioFiles;
+pub(crate) use stream::Streams;
 
 use abi::Errno;
 

@@ -11,9 +11,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use kcore::cred::{Credentials, UserNamespace};
 use kcore::frame::FrameStore;
 use kcore::host::Clock;
+use kcore::id::Gid;
 use platform::host::HostEntropy;
-use vfs::consts::{MS_NOATIME, MS_NODEV, MS_NOSUID, MS_RDONLY, O_CREAT, O_WRONLY};
+use vfs::consts::{MS_NOATIME, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, O_CREAT, O_WRONLY};
 use vfs::fs::devfs::{DeviceRegistry, populate};
+use vfs::fs::devpts::{DevPts, DevPtsOptions};
 use vfs::fs::host::HostFs;
 use vfs::fs::overlay::{OverlayFs, OverlayOptions};
 use vfs::fs::tmpfs::{TmpFs, TmpFsOptions};
@@ -22,6 +24,9 @@ use vfs::{FileKind, FileSystem, FsContext, FsView, Mount, MountIds, MountNamespa
 
 use crate::host::{Owners, open_tree};
 pub(crate) use bind::{Bind, absolute, value_parser};
+
+/// The group that terminals belong to, as distributions number it.
+const TTY_GROUP: Gid = Gid(5);
 
 /// What `/` is.
 #[derive(Clone, Debug)]
@@ -103,6 +108,16 @@ impl Builder {
         populate(&dev.root())?;
         let Some(at) = self.place(Path::new("/dev"), FileKind::Directory)? else { return Ok(()) };
         self.ns.mount(dev, &at, MS_NOSUID, "dev").context("cannot mount /dev")?;
+        let options =
+            DevPtsOptions { gid: Some(TTY_GROUP), mode: 0o620, ptmxmode: 0o666, ..DevPtsOptions::default() };
+        let pts = DevPts::new(self.ids.next_dev(), self.clock.clone(), options);
+        self.mount_below_dev("/dev/pts", pts, MS_NOSUID | MS_NOEXEC, "devpts")?;
+        self.mount_below_dev("/dev/shm", self.new_tmpfs(0o1777)?, MS_NOSUID | MS_NODEV, "shm")?;
+        Ok(())
+    }
+    fn mount_below_dev(&self, at: &str, fs: Arc<dyn FileSystem>, flags: u32, source: &str) -> Result<()> {
+        let place = self.mount_point(Path::new(at), FileKind::Directory, Path::new(source))?;
+        self.ns.mount(fs, &place, flags, source).map_err(|e| anyhow!("cannot mount {at}: {}", e.text()))?;
         Ok(())
     }
     /// Mounts an empty tmpfs. Errors: one line that says why it cannot be mounted there.

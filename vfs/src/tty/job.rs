@@ -23,7 +23,7 @@ impl Terminal {
         job.controlling_tty().is_some_and(|t| self.is(&t))
     }
     /// Becomes the controlling terminal of a session's leader without one, if it is nobody's.
-    pub(super) fn adopt_caller(&self, job: &dyn JobCaller) {
+    pub fn adopt_caller(&self, job: &dyn JobCaller) {
         if job.is_session_leader() && job.controlling_tty().is_none() {
             // A leader that is ending needs no terminal, and one that lost a race for this terminal goes without.
             self.set_session(job, false).ok();

@@ -13,10 +13,12 @@ use kcore::sync::{LockClass, RwLock};
 
 use crate::Errno;
 use crate::attr::{FileKind, InodeAttr, dev_major, dev_minor};
+use crate::consts::O_NOCTTY;
 use crate::context::{OpCtx, SpecialOpener};
 use crate::file::FileOps;
 use crate::inode::Inode;
 use crate::path::Path;
+use crate::tty::Terminal;
 use mem::Mem;
 
 pub use populate::populate;
@@ -50,6 +52,11 @@ impl DeviceRegistry {
         r.register(5, 0, Arc::new(|_, flags, ctx| tty::open_controlling(flags, ctx)));
         r.register(5, 2, Arc::new(|path, _, ctx| tty::open_ptmx(path, ctx)));
         r
+    }
+    /// Makes `/dev/console` the terminal `tty`. It is nobody's controlling terminal by being opened.
+    pub fn set_console(&self, tty: &Arc<Terminal>) {
+        let tty = tty.clone();
+        self.register(5, 1, Arc::new(move |_, flags, ctx| Ok(tty.open_slave(flags | O_NOCTTY, ctx)?)));
     }
     /// Adds a device.
     pub fn register(&self, major: u32, minor: u32, opener: DeviceOpener) {
