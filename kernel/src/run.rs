@@ -67,7 +67,7 @@ fn fault(cx: &mut CurrentTask, at: kcore::addr::GuestAddr, access: Access) {
         FaultAccess::Read
     };
     cx.task.core.counters.min_flt.add(1);
-    let outcome = cx.task.mm().handle_fault(at, access);
+    let outcome = cx.task.mm().handle_fault(cx.task.core.id().0, at, access);
     if outcome != FaultOutcome::Resumed {
         cx.exception = page_fault(at, access, outcome);
     }

@@ -43,8 +43,10 @@ pub(crate) struct Inner {
     pub(crate) future: VmFlags,
     /// Counts changes of the hardware address space.
     pub(crate) generation: u64,
-    /// Faults that found everything in place, with the generation then.
-    pub(crate) spurious: BTreeMap<u64, u64>,
+    /// Faults that found everything in place, by thread and address, with the generation then.
+    pub(crate) spurious: BTreeMap<(Option<u64>, u64), u64>,
+    /// The thread whose fault is being dealt with; none for the kernel's own access.
+    pub(crate) faulting: Option<u64>,
     pub(crate) peak_total: u64,
     pub(crate) peak_rss: u64,
     pub(crate) marks: Marks,
@@ -90,6 +92,7 @@ impl AddressSpace {
                 future: VmFlags::empty(),
                 generation: 0,
                 spurious: BTreeMap::new(),
+                faulting: None,
                 peak_total: 0,
                 peak_rss: 0,
                 marks: Marks::default(),

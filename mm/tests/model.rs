@@ -185,7 +185,7 @@ impl World {
             for (n, page) in model.iter().enumerate() {
                 let mut byte = [0xee];
                 let read = real.copy_in(addr(n), &mut byte);
-                let fault = |access| real.handle_fault(addr(n), access);
+                let fault = |access| real.handle_fault(1, addr(n), access);
                 match page {
                     None => {
                         assert_eq!(read, 0);
@@ -221,4 +221,23 @@ proptest! {
         }
         world.check();
     }
+}
+
+#[test]
+fn threads_that_fault_on_one_page_at_once_all_go_on() {
+    let frames = FrameAllocator::new(Arc::new(VecMemory::new(4096)));
+    let layout = Layout {
+        min: GuestAddr(0x1_0000),
+        max: GuestAddr(0x7fff_0000),
+        mmap_base: GuestAddr(0x7000_0000),
+        stack_top: GuestAddr(0x7fff_0000),
+    };
+    // A backend that cannot tell loads from stores.
+    let space = AddressSpace::new(frames, Arc::new(NoGuest), layout, false);
+    let at = space.mmap(MmapRequest { len: PAGE_SIZE, prot: Prot::READ, ..MmapRequest::default() }).unwrap();
+    for thread in 0..5 {
+        assert_eq!(space.handle_fault(thread, at, FaultAccess::Unknown), FaultOutcome::Resumed);
+    }
+    // Only the one that comes back has tried to write.
+    assert_eq!(space.handle_fault(3, at, FaultAccess::Unknown), FaultOutcome::Segv { code: 2 });
 }

@@ -52,11 +52,22 @@ impl View {
 impl AddressSpace {
     /// Resolves a guest's fault at `addr`, or says which signal it gets. `SIGBUS` is for what cannot be supplied: past the end
     /// of a file, an I/O error, or no memory.
-    pub fn handle_fault(&self, addr: GuestAddr, access: FaultAccess) -> FaultOutcome {
-        self.fault_as(addr.0, access, false)
+    ///
+    /// `thread` tells the guest's threads apart: one that comes back with a fault that was resolved for it has made an access that is
+    /// forbidden, but several may come with the same fault at once.
+    pub fn handle_fault(&self, thread: u64, addr: GuestAddr, access: FaultAccess) -> FaultOutcome {
+        self.update(|s| {
+            s.faulting = Some(thread);
+            Ok(s.fault(addr.0, access, false))
+        })
+        .unwrap_or(FaultOutcome::MAPERR)
     }
     pub(crate) fn fault_as(&self, addr: u64, access: FaultAccess, force: bool) -> FaultOutcome {
-        self.update(|s| Ok(s.fault(addr, access, force))).unwrap_or(FaultOutcome::MAPERR)
+        self.update(|s| {
+            s.faulting = None;
+            Ok(s.fault(addr, access, force))
+        })
+        .unwrap_or(FaultOutcome::MAPERR)
     }
 }
 
@@ -355,19 +366,19 @@ impl Inner {
         }
         if self.precise && access != FaultAccess::Unknown {
             // The host may have lost the mapping: make it again the second time.
-            if self.spurious.insert(addr, self.generation) == Some(self.generation) {
-                self.spurious.remove(&addr);
+            if self.spurious.insert((self.faulting, addr), self.generation) == Some(self.generation) {
+                self.spurious.remove(&(self.faulting, addr));
                 self.forget(page, page + PAGE_SIZE);
                 return self.show(vma, page).map_or(FaultOutcome::ADRERR, |()| FaultOutcome::Resumed);
             }
-        } else if self.spurious.insert(addr, self.generation) == Some(self.generation) {
-            self.spurious.remove(&addr);
+        } else if self.spurious.insert((self.faulting, addr), self.generation) == Some(self.generation) {
+            self.spurious.remove(&(self.faulting, addr));
             return FaultOutcome::ACCERR;
         }
         if self.spurious.len() > SPURIOUS_MAX {
             let generation = self.generation;
             self.spurious.clear();
-            self.spurious.insert(addr, generation);
+            self.spurious.insert((self.faulting, addr), generation);
         }
         FaultOutcome::Resumed
     }
