@@ -208,6 +208,9 @@ pub struct Superblock {
     /// Held for writing by renames between directories.
     pub(crate) rename: Mutex<()>,
     recent: Mutex<VecDeque<Arc<Dentry>>>,
+    read_only: AtomicBool,
+    /// Files open for writing.
+    writers: AtomicU32,
 }
 
 impl Superblock {
@@ -215,7 +218,14 @@ impl Superblock {
     pub fn new(fs: Arc<dyn FileSystem>) -> Arc<Superblock> {
         let root = Dentry::root(fs.root());
         let recent = Mutex::new(&RECENT, VecDeque::new());
-        Arc::new(Superblock { fs, root, rename: Mutex::new(&RENAME, ()), recent })
+        Arc::new(Superblock {
+            fs,
+            root,
+            rename: Mutex::new(&RENAME, ()),
+            recent,
+            read_only: AtomicBool::new(false),
+            writers: AtomicU32::new(0),
+        })
     }
     /// The file system.
     pub fn fs(&self) -> &Arc<dyn FileSystem> {
@@ -224,6 +234,27 @@ impl Superblock {
     /// Its root.
     pub fn root(&self) -> &Arc<Dentry> {
         &self.root
+    }
+    /// Whether nothing in the file system can change, through whichever mount.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Relaxed) || self.fs.is_read_only()
+    }
+    /// Forbids or allows changes. Errors: `EBUSY` if files are open for writing; `EROFS` if the file system cannot be written to.
+    pub fn set_read_only(&self, read_only: bool) -> Result<(), Errno> {
+        if read_only && self.writers.load(Ordering::Relaxed) > 0 {
+            return Err(Errno::EBUSY);
+        }
+        if !read_only && self.fs.is_read_only() {
+            return Err(Errno::EROFS);
+        }
+        self.read_only.store(read_only, Ordering::Relaxed);
+        Ok(())
+    }
+    pub(crate) fn add_writer(&self) {
+        self.writers.fetch_add(1, Ordering::Relaxed);
+    }
+    pub(crate) fn remove_writer(&self) {
+        self.writers.fetch_sub(1, Ordering::Relaxed);
     }
     fn keep(&self, d: &Arc<Dentry>) {
         let old = {

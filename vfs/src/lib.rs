@@ -32,6 +32,6 @@ pub use dentry::{Dentry, Superblock};
 pub use fdtable::FdTable;
 pub use file::{DirSink, FileOps, IoctlContext, Whence};
 pub use inode::{DirEntry, FileSystem, Inode, InodeCommon, InodeWatcher, MagicLink, NewInode};
-pub use mount::{Mount, MountIds, MountNamespace};
+pub use mount::{Mount, MountIds, MountNamespace, Unmount};
 pub use open_file::{AsyncOwner, OpenFile, WriteOptions};
 pub use path::Path;

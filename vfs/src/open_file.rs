@@ -97,6 +97,9 @@ impl OpenFile {
         writer: bool,
     ) -> Arc<OpenFile> {
         let flags = flags & !(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
+        if let Some(p) = path.as_ref().filter(|_| writer) {
+            p.mount.add_writer();
+        }
         Arc::new_cyclic(|this| OpenFile {
             ops,
             path,
@@ -361,6 +364,9 @@ impl Drop for OpenFile {
             i.common().locks().drop_file(self.id());
             if self.counts_writer {
                 i.common().put_write();
+                if let Some(p) = &self.path {
+                    p.mount.remove_writer();
+                }
             }
         }
         let mask = if self.writable() { IN_CLOSE_WRITE } else { IN_CLOSE_NOWRITE };

@@ -14,7 +14,9 @@ mod xattr;
 pub use attr::{access, chmod, chown, truncate, utimens};
 pub use create::{mkdir, mknod, symlink};
 pub use link::{link, link_path};
-pub use mount::{bind, chroot_check, mount, move_mount, umount};
+pub use mount::{
+    bind, chroot_check, mount, move_mount, pivot_root, reconfigure, remount, set_propagation, umount,
+};
 pub use name::{getcwd, path_name};
 pub use open::{OpenHow, open, open_path, open_unlisted};
 pub use remove::{rmdir, unlink};

@@ -254,7 +254,8 @@ impl FileOps for TmpFile {
                 let pages = off / PAGE_SIZE..end.div_ceil(PAGE_SIZE);
                 let missing = pages.end - pages.start - c.pages.present(pages.start, pages.end).len() as u64;
                 // Refuse before allocating: what does not fit must not eat all memory first.
-                let room = i.shared().max_pages.min(i.shared().store.max_pages());
+                let limit = i.shared().max_pages.load(Ordering::Relaxed);
+                let room = limit.min(i.shared().store.max_pages());
                 if missing > room.saturating_sub(i.shared().pages.load(Ordering::Relaxed)) {
                     return Err(Errno::ENOSPC);
                 }

@@ -60,7 +60,8 @@ impl TmpInode {
         target: &[u8],
         nlink: u32,
     ) -> Result<Arc<TmpInode>, Errno> {
-        let add = |n: u64| (n < shared.max_inodes).then(|| n + 1);
+        let max = shared.max_inodes.load(Ordering::Relaxed);
+        let add = |n: u64| (n < max).then(|| n + 1);
         shared.inodes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).map_err(|_| Errno::ENOSPC)?;
         let kind = FileKind::from_mode(new.mode);
         let now = shared.now();

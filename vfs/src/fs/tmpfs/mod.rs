@@ -2,6 +2,7 @@
 
 mod file;
 mod inode;
+mod options;
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -11,6 +12,7 @@ use kcore::addr::PAGE_SIZE;
 use kcore::frame::FrameStore;
 use kcore::host::Clock;
 use kcore::id::{Gid, Uid};
+use kcore::sync::{LockClass, Mutex};
 
 use crate::Errno;
 use crate::attr::{StatFs, Timestamp};
@@ -19,35 +21,17 @@ use crate::inode::{FileSystem, Inode, NewInode};
 
 pub use file::TmpFile;
 pub use inode::TmpInode;
+pub use options::TmpFsOptions;
 
-/// Limits and the root's attributes.
-#[derive(Clone, Copy, Debug)]
-pub struct TmpFsOptions {
-    /// Most bytes of content; `u64::MAX` for no limit.
-    pub size: u64,
-    /// Most inodes.
-    pub inodes: u64,
-    /// Mode of the root.
-    pub mode: u32,
-    /// Owner of the root.
-    pub uid: Uid,
-    /// Group of the root.
-    pub gid: Gid,
-}
-
-impl Default for TmpFsOptions {
-    fn default() -> Self {
-        TmpFsOptions { size: u64::MAX, inodes: u64::MAX, mode: 0o1777, uid: Uid::ROOT, gid: Gid::ROOT }
-    }
-}
+static OPTIONS: LockClass = LockClass::new("tmpfs options", 344);
 
 /// What all inodes of one file system share.
 struct Shared {
     dev: u64,
     clock: Arc<dyn Clock>,
     store: Arc<dyn FrameStore>,
-    max_pages: u64,
-    max_inodes: u64,
+    max_pages: AtomicU64,
+    max_inodes: AtomicU64,
     pages: AtomicU64,
     inodes: AtomicU64,
     next_ino: AtomicU64,
@@ -58,7 +42,8 @@ impl Shared {
         Timestamp::from_nanos(self.clock.realtime())
     }
     fn charge(&self, n: u64) -> Result<(), Errno> {
-        let add = |p: u64| p.checked_add(n).filter(|p| *p <= self.max_pages);
+        let max = self.max_pages.load(Ordering::Relaxed);
+        let add = |p: u64| p.checked_add(n).filter(|p| *p <= max);
         self.pages
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
             .map_or(Err(Errno::ENOSPC), |_| Ok(()))
@@ -73,7 +58,7 @@ pub struct TmpFs {
     shared: Arc<Shared>,
     root: Arc<TmpInode>,
     name: &'static str,
-    options: TmpFsOptions,
+    options: Mutex<TmpFsOptions>,
 }
 
 impl TmpFs {
@@ -88,8 +73,8 @@ impl TmpFs {
             dev,
             clock,
             store,
-            max_pages: options.size / PAGE_SIZE,
-            max_inodes: options.inodes,
+            max_pages: AtomicU64::new(options.size / PAGE_SIZE),
+            max_inodes: AtomicU64::new(options.inodes),
             pages: AtomicU64::new(0),
             inodes: AtomicU64::new(0),
             next_ino: AtomicU64::new(1),
@@ -97,7 +82,22 @@ impl TmpFs {
         let new =
             NewInode { mode: S_IFDIR | options.mode & 0o7777, uid: options.uid, gid: options.gid, rdev: 0 };
         let root = TmpInode::new(&shared, &new, b"", 2)?;
+        let options = Mutex::new(&OPTIONS, options);
         Ok(Arc::new(TmpFs { shared, root, name: "tmpfs", options }))
+    }
+    /// As [`TmpFs::new`], but with type name `name`: what Linux makes of a tmpfs too (`devtmpfs`, `ramfs`). Errors: as there.
+    pub fn named(
+        name: &'static str,
+        dev: u64,
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn FrameStore>,
+        options: TmpFsOptions,
+    ) -> Result<Arc<TmpFs>, Errno> {
+        let fs = TmpFs::new(dev, clock, store, options)?;
+        Arc::into_inner(fs).map(|fs| Arc::new(TmpFs { name, ..fs })).ok_or(Errno::ENOMEM)
+    }
+    fn memory(&self) -> u64 {
+        self.shared.store.max_pages().saturating_mul(PAGE_SIZE)
     }
     /// A regular file without a name, for `memfd_create(2)`: sealable if `seals` is not `F_SEAL_SEAL`.
     /// Open it with [`open_unlisted`](crate::ops::open_unlisted). Errors: `ENOSPC`.
@@ -121,9 +121,9 @@ impl FileSystem for TmpFs {
     }
     fn statfs(&self) -> Result<StatFs, Errno> {
         let s = &self.shared;
-        let blocks = s.max_pages.min(s.store.max_pages());
+        let blocks = s.max_pages.load(Ordering::Relaxed).min(s.store.max_pages());
         let free = blocks.saturating_sub(s.pages.load(Ordering::Relaxed));
-        let files = s.max_inodes.min(blocks);
+        let files = s.max_inodes.load(Ordering::Relaxed).min(blocks);
         Ok(StatFs {
             magic: 0x0102_1994,
             bsize: PAGE_SIZE,
@@ -137,10 +137,43 @@ impl FileSystem for TmpFs {
         })
     }
     fn options(&self) -> String {
+        let o = *self.options.lock();
         let mut out = String::new();
-        if self.options.size != u64::MAX {
-            out = alloc::format!("size={}k,", self.options.size / 1024);
+        let mut add = |option: String| {
+            if !out.is_empty() {
+                out.push(',');
+            }
+            out += &option;
+        };
+        if o.size != u64::MAX {
+            add(alloc::format!("size={}k", o.size / 1024));
         }
-        out + &alloc::format!("mode={:o}", self.options.mode)
+        if o.inodes != u64::MAX {
+            add(alloc::format!("nr_inodes={}", o.inodes));
+        }
+        if o.mode != TmpFsOptions::default().mode {
+            add(alloc::format!("mode={:o}", o.mode));
+        }
+        if o.uid != Uid::ROOT {
+            add(alloc::format!("uid={}", o.uid.0));
+        }
+        if o.gid != Gid::ROOT {
+            add(alloc::format!("gid={}", o.gid.0));
+        }
+        out
+    }
+    fn remount(&self, options: &str) -> Result<(), Errno> {
+        let mut now = self.options.lock();
+        let new = now.parse(options, self.memory())?;
+        let s = &self.shared;
+        let (pages, inodes) = (new.size / PAGE_SIZE, new.inodes);
+        if pages < s.pages.load(Ordering::Relaxed) || inodes < s.inodes.load(Ordering::Relaxed) {
+            return Err(Errno::EINVAL);
+        }
+        s.max_pages.store(pages, Ordering::Relaxed);
+        s.max_inodes.store(inodes, Ordering::Relaxed);
+        // The root's attributes are chosen when it is made.
+        *now = TmpFsOptions { size: new.size, inodes, ..*now };
+        Ok(())
     }
 }
