@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use kcore::sync::{LockClass, Mutex, RwLock};
 
 use crate::Errno;
+use crate::consts::NAME_MAX;
 use crate::inode::{FileSystem, Inode};
 
 static DENTRY: LockClass = LockClass::new("dentry", 320);
@@ -111,6 +112,10 @@ impl Dentry {
         }
         if self.is_unlinked() {
             return Err(Errno::ENOENT);
+        }
+        // Here and not in the walk: what comes first decides which error a call with two bad names gives.
+        if name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
         }
         Ok(self.adopt(sb, name, self.inode.lookup(name)?))
     }

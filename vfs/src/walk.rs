@@ -194,7 +194,6 @@ impl<'a> Walk<'a> {
                     self.dotdot()?;
                     continue;
                 }
-                n if n.len() > NAME_MAX => return Err(Errno::ENAMETOOLONG),
                 n if last => return Ok(Last::Name { name: n.to_vec(), slash }),
                 _ => {}
             }

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use super::{may_change, parent};
+use super::may_change;
 use crate::Errno;
 use crate::attr::FileKind;
 use crate::consts::*;
@@ -10,7 +10,15 @@ use crate::context::OpCtx;
 use crate::dentry::Dentry;
 use crate::path::Path;
 use crate::perm::{MAY_WRITE, check_sticky};
+use crate::walk::{Last, Walk};
 use kcore::cred::Cap;
+
+/// The directory that a path leads to, and what it names there.
+fn ends(ctx: &OpCtx<'_>, path: &[u8]) -> Result<(Path, Last), Errno> {
+    let mut walk = Walk::new(ctx, path, 0)?;
+    let last = walk.to_parent()?;
+    Ok((walk.here().clone(), last))
+}
 
 /// [`renameat2(2)`](https://man7.org/linux/man-pages/man2/rename.2.html): `to` starts at `to_ctx`. Errors: as there.
 pub fn rename(ctx: &OpCtx<'_>, from: &[u8], to_ctx: &OpCtx<'_>, to: &[u8], flags: u32) -> Result<(), Errno> {
@@ -23,12 +31,15 @@ pub fn rename(ctx: &OpCtx<'_>, from: &[u8], to_ctx: &OpCtx<'_>, to: &[u8], flags
     if flags & RENAME_WHITEOUT != 0 && !ctx.cred.has_cap(Cap::Mknod) {
         return Err(Errno::EPERM);
     }
-    let (old_dir, old_name, old_slash) = parent(ctx, from, Errno::EBUSY)?;
-    let special = if flags & RENAME_NOREPLACE != 0 { Errno::EEXIST } else { Errno::EBUSY };
-    let (new_dir, new_name, new_slash) = parent(to_ctx, to, special)?;
+    let (old_walk, new_walk) = (ends(ctx, from)?, ends(to_ctx, to)?);
+    let (old_dir, new_dir) = (old_walk.0, new_walk.0);
     if !Arc::ptr_eq(&old_dir.mount, &new_dir.mount) {
         return Err(Errno::EXDEV);
     }
+    let Last::Name { name: old_name, slash: old_slash } = old_walk.1 else { return Err(Errno::EBUSY) };
+    let Last::Name { name: new_name, slash: new_slash } = new_walk.1 else {
+        return Err(if flags & RENAME_NOREPLACE != 0 { Errno::EEXIST } else { Errno::EBUSY });
+    };
     let sb = old_dir.mount.superblock();
     let same_dir = Arc::ptr_eq(&old_dir.dentry, &new_dir.dentry);
     let (moved, replaced) = {

@@ -1,0 +1,127 @@
+/* Operations on processes, credentials and limits. */
+#include "guest.h"
+
+#include <grp.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+static void say_status(int status) {
+    if (WIFEXITED(status)) say(" exited %d", WEXITSTATUS(status));
+    else if (WIFSIGNALED(status)) say(" killed %d", WTERMSIG(status));
+    else say(" status %x", status);
+}
+
+/* The next operations happen in a child, which then exits, or kills itself if the status is 256 and a signal. The parent waits.
+ * Flags of clone, number of operations, status. */
+static void fork_and_wait(char **a, int look_first) {
+    int next = position + 1, count = (int)num(a, 1), end = (int)num(a, 2);
+    long pid = syscall(SYS_clone, (num(a, 0) & (CLONE_FILES | CLONE_FS)) | SIGCHLD, 0L, 0L, 0L, 0L);
+    if (pid < 0) {
+        result(pid);
+        return;
+    }
+    if (pid == 0) {
+        /* The parent reports nothing before the child has ended. */
+        say(" here\n");
+        run_ops(next, next + count);
+        if (end >= 256) kill(getpid(), end - 256);
+        _exit(end & 255);
+    }
+    int status;
+    if (look_first) {
+        siginfo_t info = {0};
+        long r = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
+        say("%d looked", position);
+        if (result(r) == 0)
+            say(" info %d code %d status %d", info.si_signo, info.si_code, info.si_status);
+    }
+    long r = waitpid((pid_t)pid, &status, 0);
+    say("%s%d waited", look_first ? "\n" : "", position);
+    if (r < 0) result(r);
+    else say_status(status);
+    position += count;
+}
+
+static void op_fork(char **a) { fork_and_wait(a, 0); }
+/* The same, with a waitid that leaves the child as it is. */
+static void op_fork_info(char **a) { fork_and_wait(a, 1); }
+
+static void op_wait_any(char **a) {
+    int status;
+    long r = waitpid(-1, &status, (int)num(a, 0) | WNOHANG);
+    if (r <= 0) result(r);
+    else say_status(status);
+}
+
+static void op_ids(char **a) {
+    uid_t r, e, s;
+    gid_t gr, ge, gs;
+    (void)a;
+    if (getresuid(&r, &e, &s) || getresgid(&gr, &ge, &gs)) return;
+    say(" uid %d %d %d gid %d %d %d group %s", r, e, s, gr, ge, gs, who(getpgrp()));
+}
+
+static void op_setresuid(char **a) { result(syscall(SYS_setresuid, num(a, 0), num(a, 1), num(a, 2))); }
+static void op_setresgid(char **a) { result(syscall(SYS_setresgid, num(a, 0), num(a, 1), num(a, 2))); }
+static void op_setuid(char **a) { result(syscall(SYS_setuid, num(a, 0))); }
+static void op_setreuid(char **a) { result(syscall(SYS_setreuid, num(a, 0), num(a, 1))); }
+static void op_setfsuid(char **a) { result(syscall(SYS_setfsuid, num(a, 0))); }
+
+static void op_setgroups(char **a) {
+    gid_t groups[2] = {(gid_t)num(a, 1), (gid_t)num(a, 2)};
+    result(syscall(SYS_setgroups, num(a, 0), groups));
+}
+
+static void op_getgroups(char **a) {
+    gid_t groups[64];
+    long n = result(syscall(SYS_getgroups, num(a, 0), groups));
+    for (long i = 0; i < n && num(a, 0) && i < 64; i++) say(" %d", groups[i]);
+}
+
+static void op_setpgid(char **a) { result(setpgid(0, num(a, 0) ? getppid() : 0)); }
+
+static void op_setsid(char **a) {
+    (void)a;
+    success(setsid());
+    say(" session %s", who(getsid(0)));
+}
+
+static void op_setrlimit(char **a) {
+    struct rlimit new = {(rlim_t)num(a, 1), (rlim_t)num(a, 2)};
+    result(setrlimit((int)num(a, 0), &new));
+}
+
+static void op_getrlimit(char **a) {
+    struct rlimit now;
+    if (result(getrlimit((int)num(a, 0), &now)) == 0) say(" %ld %ld", (long)now.rlim_cur, (long)now.rlim_max);
+}
+
+static void op_prctl(char **a) { result(prctl((int)num(a, 0), num(a, 1), num(a, 2), 0, 0)); }
+
+static void op_name(char **a) {
+    char name[17] = {0};
+    if (result(prctl(PR_SET_NAME, path(a, 0), 0, 0, 0)) == 0 && prctl(PR_GET_NAME, name, 0, 0, 0) == 0) say(" %s", name);
+}
+
+static void op_nice(char **a) {
+    result(setpriority(PRIO_PROCESS, 0, (int)num(a, 0)));
+    say(" %ld", syscall(SYS_getpriority, PRIO_PROCESS, 0L));
+}
+
+/* Nothing that a case makes can be executed, so that the process stays. */
+static void op_exec(char **a) {
+    char *argv[] = {(char *)"x", NULL}, *envp[] = {NULL};
+    result(execve(path(a, 0), argv, envp));
+}
+
+static void op_unshare(char **a) { result(unshare((int)num(a, 0) & (CLONE_FILES | CLONE_FS))); }
+
+const struct handler process_ops[] = {
+    {"fork", op_fork}, {"fork_info", op_fork_info}, {"wait_any", op_wait_any}, {"ids", op_ids}, {"setresuid", op_setresuid}, {"setresgid", op_setresgid},
+    {"setuid", op_setuid}, {"setreuid", op_setreuid}, {"setfsuid", op_setfsuid}, {"setgroups", op_setgroups},
+    {"getgroups", op_getgroups}, {"setpgid", op_setpgid}, {"setsid", op_setsid}, {"setrlimit", op_setrlimit},
+    {"getrlimit", op_getrlimit}, {"prctl", op_prctl}, {"name", op_name}, {"nice", op_nice}, {"exec", op_exec},
+    {"unshare", op_unshare}, {NULL, NULL},
+};
