@@ -9,6 +9,7 @@ use kcore::machine::Machine;
 use kcore::sync::{LockClass, Mutex};
 use kcore::timer::TimerQueue;
 use mm::FrameAllocator;
+use netstack::unix::{Transit, UnixDomain};
 use platform::{Platform, Sleeper};
 use task::futex::FutexTable;
 use task::{ExitStatus, GroupId, ProcessTable, ThreadGroup};
@@ -57,6 +58,7 @@ pub struct Kernel {
     user_ns: Arc<UserNamespace>,
     processes: Arc<ProcessTable>,
     futexes: FutexTable,
+    unix: Arc<UnixDomain>,
     init: Mutex<(Option<GroupId>, Option<ExitStatus>)>,
     anon_inos: AtomicU64,
     load: Load,
@@ -80,6 +82,7 @@ impl Kernel {
             user_ns,
             processes,
             futexes: FutexTable::new(),
+            unix: UnixDomain::new(Transit::new()),
             init: Mutex::new(&INIT, (None, None)),
             anon_inos: AtomicU64::new(1),
             load,
@@ -124,6 +127,10 @@ impl Kernel {
     /// Who waits for whose record locks.
     pub(crate) fn lock_waits(&self) -> &LockWaits {
         &self.lock_waits
+    }
+    /// Unix sockets.
+    pub fn unix(&self) -> &Arc<UnixDomain> {
+        &self.unix
     }
     /// An inode number for a file without a name.
     pub(crate) fn next_anon_ino(&self) -> u64 {

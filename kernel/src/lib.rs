@@ -18,6 +18,7 @@ mod restart;
 mod run;
 pub mod sched;
 mod signal;
+pub mod socket;
 mod space;
 pub mod syscall;
 mod task;

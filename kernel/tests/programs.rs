@@ -74,3 +74,8 @@ fn timers() {
 fn signals() {
     same_as_here(&compile("signals", &["-static", "-w"]), &[]);
 }
+
+#[test]
+fn sockets() {
+    same_as_here(&compile("sockets", &["-static"]), &[]);
+}

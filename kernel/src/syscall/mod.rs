@@ -35,6 +35,7 @@ mod rusage;
 mod sched;
 mod select;
 mod signal;
+mod socket;
 mod stat;
 mod sync;
 mod system;

@@ -18,7 +18,9 @@ use vfs::{OpenFile, Whence, WriteOptions};
 
 use super::SysResult;
 use super::blocking::blocking;
+use super::socket::{read_socket, write_socket};
 use crate::current::CurrentTask;
+use crate::socket::SocketFile;
 use crate::usermem::MAX_RW_COUNT;
 
 /// Write where the position says although `O_APPEND` is set.
@@ -47,6 +49,9 @@ async fn read_into(cx: &CurrentTask, file: &OpenFile, iov: &[Iovec]) -> SysResul
     if let Some(tty) = file.ops_as::<TtyFile>() {
         return cx.read_tty(file, tty, iov).await.map(count);
     }
+    if let Some(socket) = SocketFile::of(file) {
+        return read_socket(cx, file, socket.unix(), iov).await;
+    }
     let mm = cx.task.mm();
     blocking(cx, file, Events::READABLE, || file.read(&mut UserSink::new(mm, iov))).await.map(count)
 }
@@ -69,6 +74,11 @@ async fn write_from(
     options: WriteOptions,
 ) -> SysResult {
     cx.may_write_tty(file)?;
+    if at.is_none()
+        && let Some(socket) = SocketFile::of(file)
+    {
+        return write_socket(cx, file, socket.unix(), iov).await;
+    }
     let mut source = UserSource::new(cx.task.mm(), iov);
     let mut done = 0;
     let result = loop {

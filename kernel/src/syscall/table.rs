@@ -16,7 +16,7 @@ use super::args::Arg;
 use super::{
     SysResult, allocate, attributes, clock_set, clone, cred, cross, descriptor, directory, dirent, execve,
     fcntl, futex, ioctl, itimer, limits, locks, memory, names, open, pidfd, pipe, poll, posix_timer, prctl,
-    priority, process, read_write, rusage, sched, select, signal, stat, sync, system, time, wait,
+    priority, process, read_write, rusage, sched, select, signal, socket, stat, sync, system, time, wait,
 };
 use crate::current::CurrentTask;
 
@@ -127,6 +127,21 @@ syscalls! {
     37 alarm(seconds: u32) => sync itimer::alarm, Full;
     38 setitimer(which: i32, new: GuestAddr, old: GuestAddr) => sync itimer::setitimer, Full;
     39 getpid() => sync process::getpid, Full;
+    41 socket(family: i32, kind: u32, protocol: i32) => sync socket::socket, Partial("AF_UNIX only");
+    42 connect(fd: Fd, addr: GuestAddr, len: i32) => async socket::connect, Full;
+    43 accept(fd: Fd, addr: GuestAddr, len: GuestAddr) => async socket::accept, Full;
+    44 sendto(fd: Fd, buf: GuestAddr, len: usize, flags: u32, addr: GuestAddr, addr_len: i32) => async socket::sendto, Partial("no urgent data");
+    45 recvfrom(fd: Fd, buf: GuestAddr, len: usize, flags: u32, addr: GuestAddr, addr_len: GuestAddr) => async socket::recvfrom, Partial("no urgent data");
+    46 sendmsg(fd: Fd, msg: GuestAddr, flags: u32) => async socket::sendmsg, Partial("no urgent data");
+    47 recvmsg(fd: Fd, msg: GuestAddr, flags: u32) => async socket::recvmsg, Partial("no urgent data, no SCM_PIDFD");
+    48 shutdown(fd: Fd, how: i32) => sync socket::shutdown, Full;
+    49 bind(fd: Fd, addr: GuestAddr, len: i32) => sync socket::bind, Full;
+    50 listen(fd: Fd, backlog: i32) => sync socket::listen, Full;
+    51 getsockname(fd: Fd, addr: GuestAddr, len: GuestAddr) => sync socket::getsockname, Full;
+    52 getpeername(fd: Fd, addr: GuestAddr, len: GuestAddr) => sync socket::getpeername, Full;
+    53 socketpair(family: i32, kind: u32, protocol: i32, fds: GuestAddr) => sync socket::socketpair, Full;
+    54 setsockopt(fd: Fd, level: i32, name: u32, value: GuestAddr, len: i32) => sync socket::setsockopt, Partial("no filters");
+    55 getsockopt(fd: Fd, level: i32, name: u32, value: GuestAddr, len: GuestAddr) => sync socket::getsockopt, Partial("no SO_PEERPIDFD");
     56 clone(flags: u64, stack: GuestAddr, ptid: GuestAddr, ctid: GuestAddr, tls: u64) => async clone::clone, Partial("of namespaces only UTS");
     57 fork() => async clone::fork, Full;
     58 vfork() => async clone::vfork, Full;
@@ -264,13 +279,16 @@ syscalls! {
     277 sync_file_range(fd: Fd, offset: i64, len: i64, flags: u32) => sync sync::sync_file_range, Full;
     280 utimensat(dir: Fd, path: UserPtr<c_char>, times: GuestAddr, flags: u32) => sync attributes::utimensat, Full;
     285 fallocate(fd: Fd, mode: u32, offset: i64, len: i64) => sync allocate::fallocate, Full;
+    288 accept4(fd: Fd, addr: GuestAddr, len: GuestAddr, flags: u32) => async socket::accept4, Full;
     292 dup3(old: Fd, new: Fd, flags: u32) => sync descriptor::dup3, Full;
     293 pipe2(fds: GuestAddr, flags: u32) => sync pipe::pipe2, Full;
     295 preadv(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64) => sync read_write::preadv, Full;
     296 pwritev(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64) => async read_write::pwritev, Full;
     297 rt_tgsigqueueinfo(tgid: Pid, tid: Pid, sig: i32, info: GuestAddr) => sync signal::rt_tgsigqueueinfo, Full;
+    299 recvmmsg(fd: Fd, list: GuestAddr, count: u32, flags: u32, timeout: GuestAddr) => async socket::recvmmsg, Partial("no urgent data, no SCM_PIDFD");
     302 prlimit64(pid: Pid, resource: u32, new: GuestAddr, old: GuestAddr) => sync limits::prlimit64, Partial("RLIMIT_CPU, RTTIME, CORE and RSS are kept, without effect");
     305 clock_adjtime(clock: i32, buf: GuestAddr) => sync clock_set::clock_adjtime, Partial("the clock cannot be changed");
+    307 sendmmsg(fd: Fd, list: GuestAddr, count: u32, flags: u32) => async socket::sendmmsg, Partial("no urgent data");
     309 getcpu(cpu: GuestAddr, node: GuestAddr, unused: GuestAddr) => sync system::getcpu, Full;
     310 process_vm_readv(pid: Pid, local: UserPtr<Iovec>, local_count: usize, remote: UserPtr<Iovec>, remote_count: usize, flags: u64) => sync cross::process_vm_readv, Full;
     311 process_vm_writev(pid: Pid, local: UserPtr<Iovec>, local_count: usize, remote: UserPtr<Iovec>, remote_count: usize, flags: u64) => sync cross::process_vm_writev, Full;

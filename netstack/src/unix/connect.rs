@@ -16,10 +16,6 @@ use crate::Shutdown;
 const SOMAXCONN: u32 = 4096;
 
 impl UnixSocket {
-    /// Whether it can be bound: it has no address. Errors: `EINVAL`.
-    pub fn check_unbound(&self) -> Result<(), Errno> {
-        if self.lock().addr.is_some() { Err(Errno::EINVAL) } else { Ok(()) }
-    }
     /// Gives it an abstract name, or for [`UnixAddr::Unnamed`] one that the kernel picks (nothing happens if it has one).
     ///
     /// Errors: `EINVAL` if it has an address, or for a path, for which [`UnixSocket::bind_node`] is there; `EADDRINUSE`.
