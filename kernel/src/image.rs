@@ -1,5 +1,4 @@
 //! What an address space remembers of the program that was loaded into it.
-#![expect(dead_code, reason = "procfs and prctl read it")]
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -34,16 +33,23 @@ impl Drop for Executable {
 /// The loaded program, shared by all tasks that share the address space.
 pub(crate) struct Image(Mutex<Parts>);
 
+/// Kinds of memory that a core dump has at first: anonymous, and ELF headers (`MMF_DUMP_FILTER_DEFAULT`).
+const COREDUMP_FILTER: u32 = 0x33;
+
 #[derive(Clone)]
 struct Parts {
     exe: Arc<Executable>,
     auxv: Arc<[u64]>,
+    coredump_filter: u32,
 }
 
 impl Image {
     /// Of a program in `exe`.
     pub(crate) fn new(exe: Arc<Executable>) -> Arc<Image> {
-        Arc::new(Image(Mutex::new(&IMAGE, Parts { exe, auxv: Arc::default() })))
+        Arc::new(Image(Mutex::new(
+            &IMAGE,
+            Parts { exe, auxv: Arc::default(), coredump_filter: COREDUMP_FILTER },
+        )))
     }
     /// A copy, for a copy of the address space.
     pub(crate) fn fork(&self) -> Arc<Image> {
@@ -67,5 +73,13 @@ impl Image {
     pub(crate) fn set_auxv(&self, auxv: Vec<u64>) {
         let old = core::mem::replace(&mut self.0.lock().auxv, auxv.into());
         drop(old);
+    }
+    /// Which memory a core dump has, `core(5)`.
+    pub(crate) fn coredump_filter(&self) -> u32 {
+        self.0.lock().coredump_filter
+    }
+    /// Sets that.
+    pub(crate) fn set_coredump_filter(&self, kinds: u32) {
+        self.0.lock().coredump_filter = kinds;
     }
 }

@@ -7,7 +7,8 @@ use abi::Errno;
 use kcore::id::Pid;
 use kcore::job::{ControllingTty, JobCaller, ProcessGroup, Session};
 use task::signal::{SigInfo, Signal};
-use task::{PidNode, ProcessTable};
+use task::{PidNamespace, PidNode, ProcessTable, ThreadGroup};
+use vfs::tty::Terminal;
 
 use crate::current::CurrentTask;
 
@@ -44,6 +45,18 @@ impl Session for Members {
     fn forget_tty(&self) {
         self.processes.forget_tty(&self.pid);
     }
+}
+
+/// The number of a process's controlling terminal and the foreground group of that as `ns` numbers it; 0 and -1 without one.
+pub(crate) fn tty_numbers(
+    processes: &ProcessTable,
+    group: &ThreadGroup,
+    ns: &Arc<PidNamespace>,
+) -> (u64, i32) {
+    let tty = processes.controlling_tty(group).and_then(Terminal::of);
+    let Some(tty) = tty else { return (0, -1) };
+    let foreground = tty.foreground().and_then(|f| node(&*f));
+    (tty.rdev(), foreground.map_or(-1, |p| p.in_ns(ns).0))
 }
 
 /// The identity behind a group that this kernel gave to a terminal.

@@ -1,7 +1,8 @@
 //! A kernel: everything that one sandbox shares.
 
+use alloc::string::String;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use kcore::cred::UserNamespace;
 use kcore::host::{Clock, Entropy};
@@ -63,6 +64,8 @@ pub struct Kernel {
     anon_inos: AtomicU64,
     load: Load,
     lock_waits: LockWaits,
+    boot_id: String,
+    logins: AtomicU32,
 }
 
 impl Kernel {
@@ -73,6 +76,7 @@ impl Kernel {
         let user_ns = Arc::new(UserNamespace::default());
         let processes = ProcessTable::new(user_ns.clone());
         let load = Load::new(host.clock.monotonic());
+        let boot_id = uuid(&*host.entropy);
         Arc::new(Kernel {
             host,
             vfs,
@@ -87,6 +91,8 @@ impl Kernel {
             anon_inos: AtomicU64::new(1),
             load,
             lock_waits: LockWaits::default(),
+            boot_id,
+            logins: AtomicU32::new(1),
         })
     }
     /// What it runs on.
@@ -132,6 +138,14 @@ impl Kernel {
     pub fn unix(&self) -> &Arc<UnixDomain> {
         &self.unix
     }
+    /// A random identity of this kernel's life.
+    pub(crate) fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+    /// A number for a login.
+    pub(crate) fn next_login_session(&self) -> u32 {
+        self.logins.fetch_add(1, Ordering::Relaxed)
+    }
     /// An inode number for a file without a name.
     pub(crate) fn next_anon_ino(&self) -> u64 {
         self.anon_inos.fetch_add(1, Ordering::Relaxed)
@@ -160,4 +174,14 @@ impl Kernel {
             self.executor.stop();
         }
     }
+}
+
+/// A random UUID (version 4, RFC 9562).
+pub(crate) fn uuid(entropy: &dyn Entropy) -> String {
+    let mut raw = [0; 16];
+    entropy.fill(&mut raw);
+    let n = u128::from_be_bytes(raw) & !(0xf << 76 | 0b11 << 62) | 4 << 76 | 0b10 << 62;
+    let field =
+        |shift: u32, width: usize| alloc::format!("{:0width$x}", n >> shift & ((1 << (4 * width)) - 1));
+    [field(96, 8), field(80, 4), field(64, 4), field(48, 4), field(0, 12)].join("-")
 }

@@ -13,6 +13,7 @@ pub mod loader;
 mod lock_waits;
 mod memory_use;
 mod pidfd;
+pub mod procfs;
 mod ptrace_access;
 mod restart;
 mod run;

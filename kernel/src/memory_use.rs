@@ -34,6 +34,10 @@ impl MemoryUse {
     pub(crate) fn free(&self) -> u64 {
         self.total.saturating_sub(self.anonymous).saturating_sub(self.cached)
     }
+    /// What could be used without pushing anything out that is needed.
+    pub(crate) fn available(&self) -> u64 {
+        self.free().saturating_add(self.cached.saturating_sub(self.shmem))
+    }
 }
 
 impl Kernel {

@@ -40,7 +40,6 @@ impl Resources {
         self.0.lock().as_ref().map(|p| p.memory.mm.clone())
     }
     /// The program in its address space; `None` once it is dead.
-    #[expect(dead_code, reason = "procfs reads it")]
     pub(crate) fn image(&self) -> Option<Arc<Image>> {
         self.0.lock().as_ref().map(|p| p.memory.image.clone())
     }

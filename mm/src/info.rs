@@ -1,6 +1,6 @@
 //! What procfs shows.
 
-use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Errno;
@@ -9,11 +9,12 @@ use kcore::mappable::MappableInfo;
 
 use crate::ops::round_up;
 use crate::resident::Kind;
-use crate::space::{AddressSpace, guest_range};
-use crate::types::{Prot, VmFlags};
+use crate::space::{AddressSpace, Inner, guest_range};
+use crate::types::{Owner, Prot, VmFlags};
+use crate::vma::Vma;
 
 /// One mapping, as `/proc/PID/maps` and `smaps` show it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct VmaInfo {
     /// Where it is.
     pub range: GuestRange,
@@ -27,8 +28,12 @@ pub struct VmaInfo {
     pub offset: u64,
     /// Its own name, such as `[heap]`.
     pub name: Option<&'static str>,
+    /// What the program calls it, if it is anonymous.
+    pub anon_name: Option<Arc<str>>,
     /// The object, unless anonymous.
     pub object: Option<MappableInfo>,
+    /// The open file that it was made from.
+    pub owner: Option<Owner>,
     /// Pages in memory.
     pub rss_pages: u64,
     /// Of those, pages that are the process's own copies.
@@ -38,12 +43,27 @@ pub struct VmaInfo {
 }
 
 impl VmaInfo {
-    /// What the last column of `/proc/PID/maps` says.
-    pub fn label(&self) -> String {
-        match (&self.object, self.name) {
-            (_, Some(n)) => String::from(n),
-            (Some(o), None) => o.name.clone(),
-            (None, None) => String::new(),
+    pub(crate) fn of(inner: &Inner, v: &Vma) -> VmaInfo {
+        let private_pages = inner
+            .resident
+            .range(v.start, v.end)
+            .filter(|r| matches!(r.kind, Kind::Own | Kind::Cow))
+            .map(|r| (r.end.min(v.end) - r.start.max(v.start)) / PAGE_SIZE)
+            .sum();
+        let file = v.file_at(v.start);
+        VmaInfo {
+            range: guest_range(v.start, v.end),
+            prot: v.prot,
+            max_prot: v.max_prot,
+            shared: v.shared(),
+            offset: file.map_or(0, |(_, o)| o),
+            name: v.name,
+            anon_name: v.anon_name.clone(),
+            object: file.map(|(f, _)| f.object.info()),
+            owner: file.and_then(|(f, _)| f.owner.clone()),
+            rss_pages: inner.resident.pages_in(v.start, v.end),
+            private_pages,
+            flags: v.flags,
         }
     }
 }
@@ -79,30 +99,7 @@ impl AddressSpace {
     /// All mappings by address, [`proc_pid_maps(5)`](https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html).
     pub fn vmas(&self) -> Vec<VmaInfo> {
         let inner = self.inner.read();
-        inner
-            .vmas
-            .iter()
-            .map(|v| {
-                let private_pages = inner
-                    .resident
-                    .range(v.start, v.end)
-                    .filter(|r| matches!(r.kind, Kind::Own | Kind::Cow))
-                    .map(|r| (r.end.min(v.end) - r.start.max(v.start)) / PAGE_SIZE)
-                    .sum();
-                VmaInfo {
-                    range: guest_range(v.start, v.end),
-                    prot: v.prot,
-                    max_prot: v.max_prot,
-                    shared: v.shared(),
-                    offset: v.file_at(v.start).map_or(0, |(_, o)| o),
-                    name: v.name,
-                    object: v.file_at(v.start).map(|(f, _)| f.object.info()),
-                    rss_pages: inner.resident.pages_in(v.start, v.end),
-                    private_pages,
-                    flags: v.flags,
-                }
-            })
-            .collect()
+        inner.vmas.iter().map(|v| VmaInfo::of(&inner, v)).collect()
     }
     /// Totals.
     pub fn stats(&self) -> SpaceStats {
@@ -199,6 +196,15 @@ impl AddressSpace {
     /// Sets [`AddressSpace::code_range`].
     pub fn set_code_range(&self, range: GuestRange) {
         self.inner.write().marks.code = (range.start().0, range.end().0);
+    }
+    /// Where the program's initialized data is (`start_data`, `end_data`).
+    pub fn data_range(&self) -> GuestRange {
+        let (s, e) = self.inner.read().marks.data;
+        guest_range(s, e)
+    }
+    /// Sets [`AddressSpace::data_range`].
+    pub fn set_data_range(&self, range: GuestRange) {
+        self.inner.write().marks.data = (range.start().0, range.end().0);
     }
     /// Where the arguments are (`arg_start`, `arg_end`).
     pub fn arg_range(&self) -> GuestRange {

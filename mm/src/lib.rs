@@ -13,6 +13,7 @@ mod raw;
 mod resident;
 mod space;
 mod types;
+mod usage;
 mod user_io;
 mod vma;
 
@@ -22,9 +23,12 @@ mod tests;
 pub use access::FutexKey;
 pub use frames::FrameAllocator;
 pub use info::{SpaceStats, VmaInfo};
+pub use ops::MAX_MAPPINGS;
 pub use raw::VecMemory;
 pub use space::AddressSpace;
 pub use types::{
-    FaultAccess, FaultOutcome, FileMapping, Layout, Limits, MapOp, MmapRequest, Prot, SpaceBackend, VmFlags,
+    FaultAccess, FaultOutcome, FileMapping, Layout, Limits, MapOp, MmapRequest, Owner, Prot, SpaceBackend,
+    VmFlags,
 };
+pub use usage::{PageState, VmaUsage};
 pub use user_io::{Iovec, IovecList, UserSink, UserSource};

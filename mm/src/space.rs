@@ -56,6 +56,7 @@ pub(crate) struct Inner {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Marks {
     pub(crate) code: (u64, u64),
+    pub(crate) data: (u64, u64),
     pub(crate) args: (u64, u64),
     pub(crate) env: (u64, u64),
     pub(crate) stack_start: u64,

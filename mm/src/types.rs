@@ -127,6 +127,9 @@ impl Default for Limits {
     }
 }
 
+/// What a mapping was made from. What it is, the composition knows.
+pub type Owner = Arc<dyn core::any::Any + Send + Sync>;
+
 /// The file of a mapping.
 #[derive(Clone)]
 pub struct FileMapping {
@@ -136,6 +139,8 @@ pub struct FileMapping {
     pub offset: u64,
     /// What the open mode (and `noexec`) allows: `READ` if it may be read, `WRITE` if open for writing, `EXEC` unless `noexec`.
     pub max_prot: Prot,
+    /// The open file, kept as long as the mapping lives; procfs names the mapping by it.
+    pub owner: Option<Owner>,
 }
 
 impl core::fmt::Debug for FileMapping {

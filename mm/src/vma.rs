@@ -8,24 +8,34 @@ use abi::Errno;
 use kcore::addr::PAGE_SIZE;
 use kcore::mappable::Mappable;
 
-use crate::types::{Prot, VmFlags};
+use crate::types::{Owner, Prot, VmFlags};
 
 /// A mapped object. Holds the object's count of shared writable mappings up while it lives.
 pub(crate) struct FileRef {
     pub(crate) object: Arc<dyn Mappable>,
+    pub(crate) owner: Option<Owner>,
     writable: bool,
 }
 
 impl FileRef {
     /// Errors: what the object says of a writable mapping (`EPERM` if sealed).
-    pub(crate) fn new(object: Arc<dyn Mappable>, writable: bool) -> Result<FileRef, Errno> {
+    pub(crate) fn new(
+        object: Arc<dyn Mappable>,
+        owner: Option<Owner>,
+        writable: bool,
+    ) -> Result<FileRef, Errno> {
         if writable {
             object.note_writable(true)?;
         }
-        Ok(FileRef { object, writable })
+        Ok(FileRef { object, owner, writable })
     }
     pub(crate) fn id(&self) -> usize {
         object_id(&self.object)
+    }
+    /// Whether both map the same object, through the same open file.
+    fn same(&self, o: &FileRef) -> bool {
+        let owner = |f: &FileRef| f.owner.as_ref().map(|o| Arc::as_ptr(o).cast::<()>());
+        self.id() == o.id() && owner(self) == owner(o)
     }
 }
 
@@ -37,7 +47,7 @@ pub(crate) fn object_id(object: &Arc<dyn Mappable>) -> usize {
 impl Clone for FileRef {
     fn clone(&self) -> FileRef {
         let writable = self.writable && self.object.note_writable(true).is_ok();
-        FileRef { object: self.object.clone(), writable }
+        FileRef { object: self.object.clone(), owner: self.owner.clone(), writable }
     }
 }
 
@@ -69,6 +79,8 @@ pub(crate) struct Vma {
     pub(crate) flags: VmFlags,
     pub(crate) backing: Backing,
     pub(crate) name: Option<&'static str>,
+    /// What the program calls it.
+    pub(crate) anon_name: Option<Arc<str>>,
 }
 
 impl Vma {
@@ -108,10 +120,11 @@ impl Vma {
             && self.max_prot == right.max_prot
             && self.flags == right.flags
             && self.name == right.name
+            && self.anon_name == right.anon_name
             && match (&self.backing, &right.backing) {
                 (Backing::Anon, Backing::Anon) => true,
                 (Backing::File { file: a, offset: x }, Backing::File { file: b, offset: y }) => {
-                    a.id() == b.id() && x + self.len() == *y
+                    a.same(b) && x + self.len() == *y
                 }
                 _ => false,
             }

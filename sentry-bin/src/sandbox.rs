@@ -107,13 +107,14 @@ fn boot(options: &Options, root: &Root) -> Result<(Arc<Kernel>, Arc<DeviceRegist
     let entropy: Arc<dyn Entropy> = Arc::new(HostEntropy);
     let devices = Arc::new(DeviceRegistry::new(entropy.clone(), Some(Arc::new(FifoTable::new()))));
     let vfs = Vfs { clock: clock.clone(), special: devices.clone() };
-    let ns = mounts(options, root, &frames, &clock)?;
     let trace: Option<Arc<dyn TraceSink>> =
         options.strace.then(|| Arc::new(StderrTrace(Mutex::new(std::io::stderr()))) as Arc<dyn TraceSink>);
     let machine = host_machine();
     let idle = platform.sleeper().unwrap_or_else(|| Arc::new(FutexIdle::default()));
     let host = Host { platform, frames, machine, clock, entropy, idle, trace };
-    Ok((Kernel::new(host, vfs, &options.hostname), devices, ns))
+    let kernel = Kernel::new(host, vfs, &options.hostname);
+    let ns = mounts(options, root, &kernel)?;
+    Ok((kernel, devices, ns))
 }
 
 /// Copies of the descriptors that `--pass-fd` names. Errors: one line for one that is not open.
@@ -192,15 +193,11 @@ fn cannot_run(program: &OsString, e: Errno) -> ExitCode {
 }
 
 /// The sandbox's tree: the root, `/dev`, and what the command line adds, in this order.
-fn mounts(
-    options: &Options,
-    root: &Root,
-    frames: &Arc<FrameAllocator>,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<MountNamespace>> {
-    let store: Arc<dyn FrameStore> = frames.clone();
-    let tree = Builder::new(root, &store, clock)?;
+fn mounts(options: &Options, root: &Root, kernel: &Arc<Kernel>) -> Result<Arc<MountNamespace>> {
+    let store: Arc<dyn FrameStore> = kernel.host().frames.clone();
+    let tree = Builder::new(root, &store, &kernel.host().clock)?;
     tree.add_devices()?;
+    tree.add_proc(kernel)?;
     for place in &options.tmpfs {
         tree.add_tmpfs(place)?;
     }

@@ -273,6 +273,7 @@ impl ProcessTable {
             let g = ThreadGroup::new(GroupId(tree.id()), pid.clone(), handlers, parent.group().rlimits());
             g.set_dumpable(parent.group().dumpable());
             g.set_oom_score_adj(parent.group().oom_score_adj());
+            g.set_oom_score_adj_min(parent.group().oom_score_adj_min());
             Arc::new(g)
         };
         let gid = group.id();

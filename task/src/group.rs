@@ -56,6 +56,7 @@ pub struct ThreadGroup {
     subreaper: AtomicBool,
     dumpable: AtomicU32,
     oom_score_adj: AtomicI32,
+    oom_score_adj_min: AtomicI32,
     /// `getitimer(2)` and POSIX timers.
     pub timers: crate::timers::GroupTimers,
 }
@@ -82,6 +83,7 @@ impl ThreadGroup {
             subreaper: AtomicBool::new(false),
             dumpable: AtomicU32::new(1),
             oom_score_adj: AtomicI32::new(0),
+            oom_score_adj_min: AtomicI32::new(0),
             timers: crate::timers::GroupTimers::default(),
         }
     }
@@ -230,7 +232,15 @@ impl ThreadGroup {
     pub fn oom_score_adj(&self) -> i32 {
         self.oom_score_adj.load(Ordering::Relaxed)
     }
+    /// How low `oom_score_adj` may be set without privilege.
+    pub fn oom_score_adj_min(&self) -> i32 {
+        self.oom_score_adj_min.load(Ordering::Relaxed)
+    }
     /// Sets that.
+    pub fn set_oom_score_adj_min(&self, v: i32) {
+        self.oom_score_adj_min.store(v, Ordering::Relaxed);
+    }
+    /// Sets the adjustment.
     pub fn set_oom_score_adj(&self, v: i32) {
         self.oom_score_adj.store(v, Ordering::Relaxed);
     }

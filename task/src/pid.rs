@@ -120,6 +120,9 @@ pub(crate) struct NsNumbers {
 }
 
 impl NsNumbers {
+    pub(crate) fn last(&self) -> i32 {
+        self.last
+    }
     pub(crate) fn get(&self, n: Pid) -> Option<Arc<PidNode>> {
         self.taken.get(&n.0)?.upgrade()
     }

@@ -249,6 +249,19 @@ impl Seccomp {
             Seccomp::Filter(f) => f.run(data),
         }
     }
+    /// How many filters there are.
+    pub fn filters(&self) -> usize {
+        let mut at = match self {
+            Seccomp::Filter(f) => Some(&**f),
+            _ => None,
+        };
+        let mut n = 0;
+        while let Some(f) = at {
+            n += 1;
+            at = f.prev.as_deref();
+        }
+        n
+    }
     /// `PR_GET_SECCOMP`: 0, 1 or 2.
     pub fn mode(&self) -> u32 {
         match self {

@@ -191,6 +191,21 @@ impl ProcessTable {
         let Some(node) = tree.groups.get(&group.id()) else { return Vec::new() };
         node.children.iter().filter_map(|c| tree.groups.get(c)).map(|g| g.group.clone()).collect()
     }
+    /// The children that a thread made, zombies included, in order of creation.
+    pub fn children_of_thread(&self, task: &Task) -> Vec<Arc<ThreadGroup>> {
+        let tree = self.tree.lock();
+        let Some(node) = tree.group_of(task) else { return Vec::new() };
+        let children = node.children.iter().filter_map(|c| tree.groups.get(c));
+        children.filter(|c| c.parent == Some(task.id())).map(|c| c.group.clone()).collect()
+    }
+    /// What the parent of a process gets when it dies.
+    pub fn exit_signal(&self, group: &ThreadGroup) -> Option<Signal> {
+        self.tree.lock().groups.get(&group.id())?.exit_signal
+    }
+    /// The number that was given last in a namespace.
+    pub fn last_pid(&self, ns: &PidNamespace) -> Pid {
+        Pid(self.tree.lock().ns.get(&ns.id).map_or(0, NsNumbers::last))
+    }
     /// The status of a process that is dead and not reaped.
     pub fn zombie_status(&self, group: &ThreadGroup) -> Option<ExitStatus> {
         self.tree.lock().groups.get(&group.id())?.dead
@@ -224,6 +239,9 @@ impl ProcessTable {
         self.tree.lock().tasks.values().filter(|t| t.task.cred().uid == uid).count()
     }
     /// How many signals are queued to tasks of `uid`.
+    pub fn queued_signal_count(&self, uid: Uid) -> usize {
+        self.queued_signals(uid).load(core::sync::atomic::Ordering::Relaxed)
+    }
     pub(crate) fn queued_signals(&self, uid: Uid) -> Arc<AtomicUsize> {
         self.users.lock().entry(uid).or_default().clone()
     }

@@ -63,6 +63,21 @@ pub struct Rseq {
     pub signature: u32,
 }
 
+/// Who logged in, for audits: the user and a number of the login, `u32::MAX` before anybody did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Login {
+    /// The user.
+    pub uid: u32,
+    /// A number for each login.
+    pub session: u32,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Login { uid: u32::MAX, session: u32::MAX }
+    }
+}
+
 /// Plain fields of a thread that only system calls of its own change.
 #[derive(Clone, Debug, Default)]
 pub struct TaskFields {
@@ -76,6 +91,8 @@ pub struct TaskFields {
     pub rseq: Rseq,
     /// Scheduling.
     pub sched: Sched,
+    /// Who logged in.
+    pub login: Login,
     /// The signal when the parent thread dies, `PR_SET_PDEATHSIG`.
     pub pdeath_signal: Option<Signal>,
     /// What `prctl(2)` sets per thread.
@@ -381,6 +398,13 @@ impl Task {
         sigs.threads.get(&self.id).is_some_and(|t| {
             !t.killed && (t.stopped || t.trace.as_ref().is_some_and(crate::ptrace::Trace::in_stop))
         })
+    }
+    /// Whether it stands still for its tracer.
+    pub fn is_trace_stopped(&self) -> bool {
+        let sigs = self.group.signals.lock();
+        sigs.threads
+            .get(&self.id)
+            .is_some_and(|t| t.trace.as_ref().is_some_and(crate::ptrace::Trace::in_stop))
     }
     /// Whether the `CLONE_VFORK` child still holds its parent back; the parent waits on the child's `vfork_done`.
     pub fn vfork_pending(&self) -> bool {

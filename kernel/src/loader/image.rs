@@ -75,8 +75,11 @@ pub(crate) fn load(
         base.wrapping_sub(elf.span().0)
     };
     map_segments(mm, file, elf, bias)?;
-    if let Some(code) = code_range(elf, bias) {
+    if let Some(code) = part(elf, bias, |s| s.exec) {
         mm.set_code_range(code);
+    }
+    if let Some(data) = part(elf, bias, |s| s.write) {
+        mm.set_data_range(data);
     }
     let end = bias.wrapping_add(elf.span().1);
     mm.set_brk_start(GuestAddr(end + (random >> 32 & 0x1fff) * PAGE_SIZE));
@@ -99,11 +102,11 @@ pub(crate) fn load(
     Ok(loaded)
 }
 
-/// From the first byte of the executable segments to the end of the last one (`start_code`, `end_code`).
-fn code_range(elf: &ElfFile, bias: u64) -> Option<GuestRange> {
-    let code = elf.segments.iter().filter(|s| s.exec);
-    let start = code.clone().map(|s| bias.wrapping_add(s.vaddr)).min()?;
-    let end = code.map(|s| bias.wrapping_add(s.vaddr).wrapping_add(s.file_size)).max()?;
+/// From the first byte of certain segments to the last byte that they have in the file.
+fn part(elf: &ElfFile, bias: u64, which: fn(&Segment) -> bool) -> Option<GuestRange> {
+    let those = || elf.segments.iter().filter(|s| which(s));
+    let start = those().map(|s| bias.wrapping_add(s.vaddr)).min()?;
+    let end = those().map(|s| bias.wrapping_add(s.vaddr).wrapping_add(s.file_size)).max()?;
     GuestRange::new(GuestAddr(start), GuestAddr(end))
 }
 
@@ -119,13 +122,14 @@ fn find_place(mm: &AddressSpace, elf: &ElfFile) -> Result<u64, Errno> {
 fn map_segments(mm: &AddressSpace, file: &Arc<OpenFile>, elf: &ElfFile, bias: u64) -> Result<(), Errno> {
     let object = file.mappable().ok_or(Errno::ENOEXEC)?;
     for s in &elf.segments {
-        map_segment(mm, &object, s, bias)?;
+        map_segment(mm, file, &object, s, bias)?;
     }
     Ok(())
 }
 
 fn map_segment(
     mm: &AddressSpace,
+    file: &Arc<OpenFile>,
     object: &Arc<dyn kcore::mappable::Mappable>,
     s: &Segment,
     bias: u64,
@@ -147,7 +151,7 @@ fn map_segment(
             len: file_pages_end.0 - start.0,
             prot,
             fixed: true,
-            file: Some(FileMapping { object: object.clone(), offset, max_prot }),
+            file: Some(FileMapping { object: object.clone(), offset, max_prot, owner: Some(file.clone()) }),
             ..MmapRequest::default()
         })?;
     }

@@ -28,6 +28,7 @@ mod pipe;
 mod poll;
 mod posix_timer;
 mod prctl;
+mod prctl_mm;
 mod priority;
 mod process;
 mod read_write;
@@ -46,6 +47,8 @@ mod wait;
 
 pub(crate) use futex::leave_futexes;
 pub(crate) use process::clear_child_tid;
+pub(crate) use rusage::TICK;
+pub(crate) use system::{MACHINE, RELEASE, SYSNAME, VERSION};
 pub use table::{ArgInfo, Entry, Status, entries, entry};
 
 use abi::Errno;

@@ -31,6 +31,7 @@ const PR_SET_TIMERSLACK: u32 = 29;
 const PR_GET_TIMERSLACK: u32 = 30;
 const PR_MCE_KILL: u32 = 33;
 const PR_MCE_KILL_GET: u32 = 34;
+const PR_SET_MM: u32 = 35;
 const PR_SET_CHILD_SUBREAPER: u32 = 36;
 const PR_GET_CHILD_SUBREAPER: u32 = 37;
 const PR_SET_NO_NEW_PRIVS: u32 = 38;
@@ -41,6 +42,8 @@ const PR_GET_THP_DISABLE: u32 = 42;
 const PR_CAP_AMBIENT: u32 = 47;
 const PR_SET_IO_FLUSHER: u32 = 57;
 const PR_GET_IO_FLUSHER: u32 = 58;
+const PR_GET_AUXV: u32 = 0x4155_5856;
+const PR_SET_VMA: u32 = 0x5356_4d41;
 
 /// Nanoseconds by which timers of ordinary tasks may be late.
 const DEFAULT_SLACK: u64 = 50_000;
@@ -142,6 +145,9 @@ pub(super) fn prctl(cx: &mut CurrentTask, option: u32, a2: u64, a3: u64, a4: u64
             core.with_fields(|f| f.prctl.io_flusher = on);
             Ok(0)
         }
+        PR_SET_MM => super::prctl_mm::set_mm(cx, a2, a3, a4, a5),
+        PR_GET_AUXV => super::prctl_mm::get_auxv(cx, a2, a3, [a4, a5]),
+        PR_SET_VMA => super::prctl_mm::set_vma(cx, a2, a3, a4, a5),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -22,10 +22,12 @@ pub(crate) const RELEASE: &str = "6.12.0-picket";
 /// The version that `uname(2)` reports.
 pub(crate) const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC";
 
+/// The kind of machine that `uname(2)` reports.
 #[cfg(target_arch = "x86_64")]
-const MACHINE: &str = "x86_64";
+pub(crate) const MACHINE: &str = "x86_64";
+/// The kind of machine that `uname(2)` reports.
 #[cfg(target_arch = "aarch64")]
-const MACHINE: &str = "aarch64";
+pub(crate) const MACHINE: &str = "aarch64";
 
 /// `uname(2)`.
 pub(super) fn uname(cx: &mut CurrentTask, buf: GuestAddr) -> SysResult {

@@ -225,7 +225,7 @@ syscalls! {
     150 munlock(addr: GuestAddr, len: u64) => sync memory::munlock, Full;
     151 mlockall(flags: u32) => sync memory::mlockall, Full;
     152 munlockall() => sync memory::munlockall, Full;
-    157 prctl(option: u32, arg2: u64, arg3: u64, arg4: u64, arg5: u64) => sync prctl::prctl, Partial("no PR_SET_MM, PR_SET_VMA, seccomp, traps of the time-stamp counter");
+    157 prctl(option: u32, arg2: u64, arg3: u64, arg4: u64, arg5: u64) => sync prctl::prctl, Partial("no seccomp, traps of the time-stamp counter; PR_SET_MM does not move the heap");
     158 arch_prctl(code: i32, addr: u64) => sync process::arch_prctl, Partial("FS and GS bases only");
     159 adjtimex(buf: GuestAddr) => sync clock_set::adjtimex, Partial("the clock cannot be changed");
     160 setrlimit(resource: u32, new: GuestAddr) => sync limits::setrlimit, Partial("RLIMIT_CPU, RTTIME, CORE and RSS are kept, without effect");

@@ -58,6 +58,7 @@ impl Inner {
                 flags: self.future,
                 backing: Backing::Anon,
                 name: Some("[heap]"),
+                anon_name: None,
             });
             self.vmas.merge(old, new);
             if locked && !self.future.contains(VmFlags::LOCK_ON_FAULT) {

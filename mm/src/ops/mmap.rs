@@ -102,12 +102,12 @@ impl Inner {
         let backing = match req.file {
             Some(file) => {
                 let wants = req.shared && max_prot.contains(Prot::WRITE);
-                let r = match FileRef::new(file.object.clone(), wants) {
+                let r = match FileRef::new(file.object.clone(), file.owner.clone(), wants) {
                     Ok(r) => r,
                     // A sealed object may still be mapped for reading, for good.
                     Err(_) if !req.prot.contains(Prot::WRITE) => {
                         max_prot -= Prot::WRITE;
-                        FileRef::new(file.object, false)?
+                        FileRef::new(file.object, file.owner, false)?
                     }
                     Err(e) => return Err(e),
                 };
@@ -118,7 +118,7 @@ impl Inner {
                 flags |= VmFlags::SHARED_ANON;
                 let object: Arc<dyn Mappable> = Arc::new(SharedAnon::new(self.store.clone()));
                 self.observe(&object);
-                Backing::File { file: FileRef::new(object, false)?, offset: 0 }
+                Backing::File { file: FileRef::new(object, None, false)?, offset: 0 }
             }
             None => Backing::Anon,
         };
@@ -126,7 +126,8 @@ impl Inner {
             self.evict(start, end, |_| true);
             self.vmas.discard(start, end);
         }
-        self.vmas.insert(Vma { start, end, prot: req.prot, max_prot, flags, backing, name: req.name });
+        let (prot, name) = (req.prot, req.name);
+        self.vmas.insert(Vma { start, end, prot, max_prot, flags, backing, name, anon_name: None });
         self.vmas.merge(start, end);
         let lock_now = flags.contains(VmFlags::LOCKED) && !flags.contains(VmFlags::LOCK_ON_FAULT);
         if req.populate || lock_now {

@@ -10,8 +10,11 @@ mod mprotect;
 mod mremap;
 mod msync;
 mod munmap;
+mod name;
 mod place;
 mod remap_file_pages;
+
+pub use place::MAX_MAPPINGS;
 
 use abi::Errno;
 use kcore::addr::{GuestAddr, PAGE_SIZE};

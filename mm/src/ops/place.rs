@@ -9,7 +9,7 @@ use crate::types::VmFlags;
 /// Pages that stay free below a stack that grows.
 pub(crate) const GUARD: u64 = 256 * PAGE_SIZE;
 /// `vm.max_map_count`.
-pub(crate) const MAX_MAPPINGS: usize = 65530;
+pub const MAX_MAPPINGS: usize = 65530;
 
 impl Inner {
     /// Errors: `ENOMEM` if there are too many mappings to add `n`.

@@ -12,6 +12,7 @@ use kcore::cred::{Credentials, UserNamespace};
 use kcore::frame::FrameStore;
 use kcore::host::Clock;
 use kcore::id::Gid;
+use kernel::{Kernel, procfs};
 use platform::host::HostEntropy;
 use vfs::consts::{MS_NOATIME, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, O_CREAT, O_WRONLY};
 use vfs::fs::devfs::{DeviceRegistry, populate};
@@ -118,6 +119,14 @@ impl Builder {
     fn mount_below_dev(&self, at: &str, fs: Arc<dyn FileSystem>, flags: u32, source: &str) -> Result<()> {
         let place = self.mount_point(Path::new(at), FileKind::Directory, Path::new(source))?;
         self.ns.mount(fs, &place, flags, source).map_err(|e| anyhow!("cannot mount {at}: {}", e.text()))?;
+        Ok(())
+    }
+    /// Mounts `/proc`, if the root has or can get such a directory. Errors: one line.
+    pub(crate) fn add_proc(&self, kernel: &Arc<Kernel>) -> Result<()> {
+        let Some(at) = self.place(Path::new("/proc"), FileKind::Directory)? else { return Ok(()) };
+        let ns = kernel.processes().root_ns().clone();
+        let fs = procfs::new(kernel, ns, self.ids.next_dev(), "").map_err(|e| anyhow!("{}", e.text()))?;
+        self.ns.mount(fs, &at, MS_NOSUID | MS_NODEV | MS_NOEXEC, "proc").context("cannot mount /proc")?;
         Ok(())
     }
     /// Mounts an empty tmpfs. Errors: one line that says why it cannot be mounted there.

@@ -2,13 +2,13 @@
 
 use abi::Errno;
 use kcore::addr::GuestAddr;
-use kcore::cred::Cap;
 use kcore::id::Pid;
 use kcore::user::UserPtr;
 use task::futex::{OWNER_DIED, RobustEntry, TID_MASK, WAITERS, walk_robust_list};
 
 use super::wake_at;
 use crate::current::CurrentTask;
+use crate::procfs::{Creds, may_access};
 use crate::syscall::SysResult;
 
 /// Size of `struct robust_list_head`.
@@ -35,13 +35,7 @@ pub(in crate::syscall) fn get_robust_list(
         Pid(0) => me.clone(),
         _ => cx.kernel().processes().task(&me.pid_ns(), pid).ok_or(Errno::ESRCH)?,
     };
-    if task.group().id() != me.group().id() {
-        let (mine, other) = (me.cred(), task.cred());
-        let same = [other.uid, other.euid, other.suid].iter().all(|u| *u == mine.uid);
-        if !same && !mine.has_cap_in(Cap::SysPtrace, &other.user_ns) {
-            return Err(Errno::EPERM);
-        }
-    }
+    may_access(&me.cred(), Some(me), &task, Creds::Real)?;
     cx.put(len, &(HEAD_SIZE as u64))?;
     cx.put(head, &task.with_fields(|f| f.robust_list))?;
     Ok(0)

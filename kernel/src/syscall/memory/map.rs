@@ -113,7 +113,7 @@ fn file_mapping(file: &vfs::OpenFile, offset: u64, shared: bool, prot: Prot) -> 
         max_prot.remove(Prot::EXEC);
     }
     let object = file.mappable().ok_or(Errno::ENODEV)?;
-    Ok(FileMapping { object, offset, max_prot })
+    Ok(FileMapping { object, offset, max_prot, owner: file.arc().map(|f| f as mm::Owner) })
 }
 
 /// `munmap(2)`.

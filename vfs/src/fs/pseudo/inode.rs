@@ -74,6 +74,7 @@ impl Inode for PseudoInode {
     fn permission_for(&self, caller: &Caller<'_>, mask: u32) -> Result<(), Errno> {
         let own = match &self.node {
             PseudoNode::Dir(d) => d.permission(caller, mask),
+            PseudoNode::File(f) => f.permission(caller, mask),
             _ => None,
         };
         own.unwrap_or_else(|| crate::perm::check(&self.attr()?, caller.cred, mask))

@@ -78,6 +78,11 @@ pub trait PseudoFile: Send + Sync {
     fn attr(&self) -> PseudoAttr {
         PseudoAttr::root(0o444)
     }
+    /// Whether the caller may access it with `mask`, where the permission bits do not say. Errors: `EACCES`, `EPERM`.
+    fn permission(&self, caller: &Caller<'_>, mask: u32) -> Option<Result<(), Errno>> {
+        let _ = (caller, mask);
+        None
+    }
     /// Whether what it stands for still exists.
     fn alive(&self) -> bool {
         true
