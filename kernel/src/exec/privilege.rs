@@ -98,7 +98,7 @@ mod tests {
             v2.extend(w.to_le_bytes());
         }
         let caps = parse_capabilities(&cred, &v2).unwrap().unwrap();
-        assert_eq!(caps, (CapSet(0x100_0000_2000), CapSet(1), true));
+        assert_eq!(caps, (CapSet(0x100_0000_2000), CapSet(0x2_0000_0001), true));
         assert_eq!(parse_capabilities(&cred, &v2[..19]).unwrap_err(), Errno::EINVAL);
         assert_eq!(parse_capabilities(&cred, b"").unwrap_err(), Errno::EINVAL);
         let mut v3 = v2.clone();

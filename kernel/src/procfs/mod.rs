@@ -2,7 +2,6 @@
 //!
 //! [`root`] lists what is at the top, [`task`] what every process and thread has; the other modules make the contents.
 
-mod access;
 mod fd;
 mod files;
 mod links;
@@ -28,8 +27,6 @@ use vfs::FileSystem;
 use vfs::fs::pseudo::PseudoFs;
 
 use crate::kernel::Kernel;
-
-pub(crate) use access::{Creds, may_access};
 
 /// `PROC_SUPER_MAGIC`.
 const MAGIC: u64 = 0x9fa0;

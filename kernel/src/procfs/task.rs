@@ -14,8 +14,9 @@ use vfs::fs::pseudo::{PseudoAttr, PseudoDir, PseudoFile, PseudoNode, snapshot};
 use vfs::{FileKind, FileOps, FsView};
 
 use super::root::parse_pid;
-use super::{Creds, HidePid, Proc, files, may_access};
+use super::{HidePid, Proc, files};
 use crate::kernel::Kernel;
+use crate::ptrace_access::{AccessMode, may_access};
 use crate::task::Resources;
 
 /// A task as one procfs shows it.
@@ -58,7 +59,7 @@ impl TaskRef {
     }
     /// Whether the caller may look into it. Errors: `EACCES`.
     pub(super) fn check_access(&self, caller: &Caller<'_>) -> Result<(), Errno> {
-        may_access(caller.cred, caller.task_as(), &self.task, Creds::Fs).map_err(|_| Errno::EACCES)
+        may_access(caller.cred, caller.task_as(), &self.task, AccessMode::Fs).map_err(|_| Errno::EACCES)
     }
     /// Who owns its files: its effective user, or root if it does not show itself.
     pub(super) fn owner(&self, mode: u32) -> PseudoAttr {

@@ -11,7 +11,7 @@ use vfs::context::Caller;
 
 use super::task::TaskRef;
 use super::text::{Text, line, number};
-use super::{Creds, may_access};
+use crate::ptrace_access::{AccessMode, may_access};
 use crate::task::Resources;
 
 fn lines(value: impl Into<i128>) -> Result<Vec<u8>, Errno> {
@@ -174,7 +174,7 @@ fn may_tune(of: &TaskRef, by: &Caller<'_>) -> Result<(), Errno> {
     if by.cred.has_cap_in(Cap::SysNice, &of.task.cred().user_ns) {
         return Ok(());
     }
-    may_access(by.cred, by.task_as(), &of.task, Creds::Fs)
+    may_access(by.cred, by.task_as(), &of.task, AccessMode::Fs)
 }
 
 /// `timerslack_ns`.

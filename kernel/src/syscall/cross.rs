@@ -27,7 +27,7 @@ const CHUNK: usize = 64 << 10;
 fn memory_of(cx: &CurrentTask, pid: Pid) -> Result<Arc<AddressSpace>, Errno> {
     let task = if pid.0 > 0 { cx.other_task(pid)? } else { return Err(Errno::ESRCH) };
     let mm = task.resources::<Resources>().and_then(Resources::mm).ok_or(Errno::ESRCH)?;
-    may_access(&cx.task.core, &task, AccessMode::Real)?;
+    may_access(&cx.task.cred(), Some(&cx.task.core), &task, AccessMode::Real)?;
     Ok(mm)
 }
 
@@ -133,7 +133,7 @@ const DIFFERENT: u64 = 3;
 pub(super) fn kcmp(cx: &mut CurrentTask, a: Pid, b: Pid, what: u32, first: u64, second: u64) -> SysResult {
     let (a, b) = (cx.other_task(a)?, cx.other_task(b)?);
     for t in [&a, &b] {
-        may_access(&cx.task.core, t, AccessMode::Real)?;
+        may_access(&cx.task.cred(), Some(&cx.task.core), t, AccessMode::Real)?;
     }
     let same = match what {
         KCMP_FILE => Arc::ptr_eq(&file_of(&a, first)?, &file_of(&b, second)?),

@@ -110,7 +110,7 @@ pub(super) fn pidfd_getfd(cx: &mut CurrentTask, fd: Fd, theirs: Fd, flags: u32) 
     let file = get(cx, fd)?;
     let target = file.ops_as::<Pidfd>().ok_or(Errno::EBADF)?.target()?;
     let to = cx.kernel.processes().task_of(&target.pid).ok_or(Errno::ESRCH)?;
-    may_access(&cx.task.core, &to, AccessMode::Real).map_err(|_| Errno::EPERM)?;
+    may_access(&cx.task.cred(), Some(&cx.task.core), &to, AccessMode::Real).map_err(|_| Errno::EPERM)?;
     let files = to.resources::<crate::task::Resources>().and_then(crate::task::Resources::files);
     let found = files.ok_or(Errno::ESRCH)?.get(theirs)?;
     cx.install(found, true)

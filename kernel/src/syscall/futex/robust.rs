@@ -8,7 +8,7 @@ use task::futex::{OWNER_DIED, RobustEntry, TID_MASK, WAITERS, walk_robust_list};
 
 use super::wake_at;
 use crate::current::CurrentTask;
-use crate::procfs::{Creds, may_access};
+use crate::ptrace_access::{AccessMode, may_access};
 use crate::syscall::SysResult;
 
 /// Size of `struct robust_list_head`.
@@ -35,7 +35,7 @@ pub(in crate::syscall) fn get_robust_list(
         Pid(0) => me.clone(),
         _ => cx.kernel().processes().task(&me.pid_ns(), pid).ok_or(Errno::ESRCH)?,
     };
-    may_access(&me.cred(), Some(me), &task, Creds::Real)?;
+    may_access(&me.cred(), Some(me), &task, AccessMode::Real)?;
     cx.put(len, &(HEAD_SIZE as u64))?;
     cx.put(head, &task.with_fields(|f| f.robust_list))?;
     Ok(0)
