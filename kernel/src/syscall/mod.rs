@@ -44,6 +44,7 @@ pub mod table;
 mod target;
 mod time;
 mod wait;
+mod xattr;
 
 pub(crate) use futex::leave_futexes;
 pub(crate) use process::clear_child_tid;

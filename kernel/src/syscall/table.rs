@@ -17,6 +17,7 @@ use super::{
     SysResult, allocate, attributes, clock_set, clone, cred, cross, descriptor, directory, dirent, execve,
     fcntl, futex, ioctl, itimer, limits, locks, memory, names, open, pidfd, pipe, poll, posix_timer, prctl,
     priority, process, read_write, rusage, sched, select, signal, socket, stat, sync, system, time, wait,
+    xattr,
 };
 use crate::current::CurrentTask;
 
@@ -234,6 +235,18 @@ syscalls! {
     171 setdomainname(name: UserPtr<u8>, len: i32) => sync system::setdomainname, Full;
     186 gettid() => sync process::gettid, Full;
     187 readahead(fd: Fd, offset: i64, count: usize) => sync allocate::readahead, Full;
+    188 setxattr(path: UserPtr<c_char>, name: UserPtr<c_char>, value: GuestAddr, size: usize, flags: u32) => sync xattr::setxattr, Full;
+    189 lsetxattr(path: UserPtr<c_char>, name: UserPtr<c_char>, value: GuestAddr, size: usize, flags: u32) => sync xattr::lsetxattr, Full;
+    190 fsetxattr(fd: Fd, name: UserPtr<c_char>, value: GuestAddr, size: usize, flags: u32) => sync xattr::fsetxattr, Full;
+    191 getxattr(path: UserPtr<c_char>, name: UserPtr<c_char>, buf: GuestAddr, size: usize) => sync xattr::getxattr, Full;
+    192 lgetxattr(path: UserPtr<c_char>, name: UserPtr<c_char>, buf: GuestAddr, size: usize) => sync xattr::lgetxattr, Full;
+    193 fgetxattr(fd: Fd, name: UserPtr<c_char>, buf: GuestAddr, size: usize) => sync xattr::fgetxattr, Full;
+    194 listxattr(path: UserPtr<c_char>, buf: GuestAddr, size: usize) => sync xattr::listxattr, Full;
+    195 llistxattr(path: UserPtr<c_char>, buf: GuestAddr, size: usize) => sync xattr::llistxattr, Full;
+    196 flistxattr(fd: Fd, buf: GuestAddr, size: usize) => sync xattr::flistxattr, Full;
+    197 removexattr(path: UserPtr<c_char>, name: UserPtr<c_char>) => sync xattr::removexattr, Full;
+    198 lremovexattr(path: UserPtr<c_char>, name: UserPtr<c_char>) => sync xattr::lremovexattr, Full;
+    199 fremovexattr(fd: Fd, name: UserPtr<c_char>) => sync xattr::fremovexattr, Full;
     200 tkill(tid: Pid, sig: i32) => sync signal::tkill, Full;
     201 time(out: GuestAddr) => sync time::time, Full;
     202 futex(addr: GuestAddr, op: u32, value: u32, timeout: GuestAddr, addr2: GuestAddr, value3: u32) => async futex::futex, Full;
