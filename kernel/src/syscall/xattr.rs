@@ -35,11 +35,14 @@ impl Target {
         let place = cx.task.files().get_open(fd)?.path().cloned();
         Ok(Target { cred: cx.task.cred(), place })
     }
-    fn place(&self) -> Result<&Path, Errno> {
-        self.place.as_ref().ok_or(Errno::EOPNOTSUPP)
+    /// Where attributes called `name` would be. Errors, for pipes and their like: `user_error` for `user.` ones, which only files and
+    /// directories have, `EOPNOTSUPP` for others.
+    fn place(&self, name: &[u8], user_error: Errno) -> Result<&Path, Errno> {
+        let error = if name.starts_with(b"user.") { user_error } else { Errno::EOPNOTSUPP };
+        self.place.as_ref().ok_or(error)
     }
     fn get(&self, cx: &CurrentTask, name: &[u8], buf: GuestAddr, size: usize) -> SysResult {
-        let value = ops::get_xattr(&self.cred, self.place()?, name)?;
+        let value = ops::get_xattr(&self.cred, self.place(name, Errno::ENODATA)?, name)?;
         put(cx, &value, buf, size, XATTR_SIZE_MAX)
     }
     fn list(&self, cx: &CurrentTask, buf: GuestAddr, size: usize) -> SysResult {
@@ -52,10 +55,11 @@ impl Target {
         put(cx, &all, buf, size, XATTR_LIST_MAX)
     }
     fn set(&self, new: &NewValue) -> SysResult {
-        done(ops::set_xattr(&self.cred, self.place()?, &new.name, &new.value, new.flags))
+        let place = self.place(&new.name, Errno::EPERM)?;
+        done(ops::set_xattr(&self.cred, place, &new.name, &new.value, new.flags))
     }
     fn remove(&self, name: &[u8]) -> SysResult {
-        done(ops::remove_xattr(&self.cred, self.place()?, name))
+        done(ops::remove_xattr(&self.cred, self.place(name, Errno::EPERM)?, name))
     }
 }
 
