@@ -1,7 +1,8 @@
-//! The working directory and the umask.
+//! The working directory, the root and the umask.
 
 use abi::Errno;
 use kcore::addr::GuestAddr;
+use kcore::cred::Cap;
 use kcore::id::Fd;
 use kcore::user::UserMemory;
 use vfs::ops;
@@ -40,6 +41,20 @@ pub(super) fn fchdir(cx: &mut CurrentTask, fd: Fd) -> SysResult {
     let who = Caller::new(cx);
     ops::chroot_check(&who.at(cx, AT_FDCWD, b"")?, &place)?;
     cx.task.fs().set_cwd(place);
+    Ok(0)
+}
+
+/// `chroot(2)`.
+pub(super) fn chroot(cx: &mut CurrentTask, path: Name) -> SysResult {
+    let path = cx.read_path(path)?;
+    let who = Caller::new(cx);
+    let ctx = who.at(cx, AT_FDCWD, &path)?;
+    let place = ops::lookup(&ctx, &path, true)?;
+    ops::chroot_check(&ctx, &place)?;
+    if !who.cred.has_cap(Cap::SysChroot) {
+        return Err(Errno::EPERM);
+    }
+    cx.task.fs().set_root(place);
     Ok(0)
 }
 

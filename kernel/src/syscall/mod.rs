@@ -38,6 +38,7 @@ mod select;
 mod signal;
 mod socket;
 mod stat;
+mod statfs;
 mod sync;
 mod system;
 pub mod table;

@@ -16,8 +16,8 @@ use super::args::Arg;
 use super::{
     SysResult, allocate, attributes, clock_set, clone, cred, cross, descriptor, directory, dirent, execve,
     fcntl, futex, ioctl, itimer, limits, locks, memory, names, open, pidfd, pipe, poll, posix_timer, prctl,
-    priority, process, read_write, rusage, sched, select, signal, socket, stat, sync, system, time, wait,
-    xattr,
+    priority, process, read_write, rusage, sched, select, signal, socket, stat, statfs, sync, system, time,
+    wait, xattr,
 };
 use crate::current::CurrentTask;
 
@@ -213,6 +213,8 @@ syscalls! {
     132 utime(path: UserPtr<c_char>, times: GuestAddr) => sync attributes::utime, Full;
     133 mknod(path: UserPtr<c_char>, mode: u32, dev: u32) => sync names::mknod, Full;
     135 personality(persona: u32) => sync process::personality, Partial("kept, without effect");
+    137 statfs(path: UserPtr<c_char>, buf: GuestAddr) => sync statfs::statfs, Full;
+    138 fstatfs(fd: Fd, buf: GuestAddr) => sync statfs::fstatfs, Full;
     140 getpriority(which: i32, who: i32) => sync priority::getpriority, Full;
     141 setpriority(which: i32, who: i32, nice: i32) => sync priority::setpriority, Partial("kept; the executor serves all tasks alike");
     142 sched_setparam(pid: Pid, param: GuestAddr) => sync sched::sched_setparam, Partial("kept; the executor serves all tasks alike");
@@ -230,6 +232,8 @@ syscalls! {
     158 arch_prctl(code: i32, addr: u64) => sync process::arch_prctl, Partial("FS and GS bases only");
     159 adjtimex(buf: GuestAddr) => sync clock_set::adjtimex, Partial("the clock cannot be changed");
     160 setrlimit(resource: u32, new: GuestAddr) => sync limits::setrlimit, Partial("RLIMIT_CPU, RTTIME, CORE and RSS are kept, without effect");
+    161 chroot(path: UserPtr<c_char>) => sync directory::chroot, Full;
+    162 sync() => sync statfs::sync, Partial("files of the host are left to the host's own write-back");
     164 settimeofday(time: GuestAddr, zone: GuestAddr) => sync clock_set::settimeofday, Partial("the clock cannot be changed");
     170 sethostname(name: UserPtr<u8>, len: i32) => sync system::sethostname, Full;
     171 setdomainname(name: UserPtr<u8>, len: i32) => sync system::setdomainname, Full;
@@ -301,6 +305,7 @@ syscalls! {
     299 recvmmsg(fd: Fd, list: GuestAddr, count: u32, flags: u32, timeout: GuestAddr) => async socket::recvmmsg, Partial("no urgent data, no SCM_PIDFD");
     302 prlimit64(pid: Pid, resource: u32, new: GuestAddr, old: GuestAddr) => sync limits::prlimit64, Partial("RLIMIT_CPU, RTTIME, CORE and RSS are kept, without effect");
     305 clock_adjtime(clock: i32, buf: GuestAddr) => sync clock_set::clock_adjtime, Partial("the clock cannot be changed");
+    306 syncfs(fd: Fd) => sync statfs::syncfs, Partial("files of the host are left to the host's own write-back");
     307 sendmmsg(fd: Fd, list: GuestAddr, count: u32, flags: u32) => async socket::sendmmsg, Partial("no urgent data");
     309 getcpu(cpu: GuestAddr, node: GuestAddr, unused: GuestAddr) => sync system::getcpu, Full;
     310 process_vm_readv(pid: Pid, local: UserPtr<Iovec>, local_count: usize, remote: UserPtr<Iovec>, remote_count: usize, flags: u64) => sync cross::process_vm_readv, Full;
