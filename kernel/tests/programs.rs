@@ -79,3 +79,8 @@ fn signals() {
 fn sockets() {
     same_as_here(&compile("sockets", &["-static"]), &[]);
 }
+
+#[test]
+fn splices() {
+    same_as_here(&compile("splices", &["-static", "-w"]), &[]);
+}

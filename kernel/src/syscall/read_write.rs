@@ -61,7 +61,7 @@ fn pread_into(cx: &CurrentTask, file: &OpenFile, iov: &[Iovec], at: u64) -> SysR
 }
 
 /// What a write must obey beside the file's own rules.
-fn write_options(cx: &CurrentTask) -> WriteOptions {
+pub(super) fn write_options(cx: &CurrentTask) -> WriteOptions {
     WriteOptions { append: None, limit: cx.task.core.group().rlimit(Resource::Fsize).cur }
 }
 
@@ -119,7 +119,7 @@ pub(super) fn raise_for(cx: &CurrentTask, e: Errno, file: &OpenFile, limit: u64)
 }
 
 /// `O_SYNC` and `O_DSYNC`. Errors: the file's.
-fn sync_after_write(file: &OpenFile, flags: u32) -> Result<(), Errno> {
+pub(super) fn sync_after_write(file: &OpenFile, flags: u32) -> Result<(), Errno> {
     if flags & O_DSYNC != 0 && file.is_regular() {
         file.sync(flags & O_SYNC != O_SYNC)?;
     }

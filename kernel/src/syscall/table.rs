@@ -14,10 +14,10 @@ use kcore::user::{Read as R, UserPtr, Write as W};
 
 use super::args::Arg;
 use super::{
-    SysResult, allocate, attributes, clock_set, clone, cred, cross, descriptor, directory, dirent, execve,
-    fcntl, futex, ioctl, itimer, limits, locks, memory, names, open, pidfd, pipe, poll, posix_timer, prctl,
-    priority, process, read_write, rusage, sched, select, signal, socket, stat, statfs, sync, system, time,
-    wait, xattr,
+    SysResult, allocate, attributes, clock_set, clone, copy, cred, cross, descriptor, directory, dirent,
+    execve, fcntl, futex, ioctl, itimer, limits, locks, memory, names, open, pidfd, pipe, poll, posix_timer,
+    prctl, priority, process, read_write, rusage, sched, select, signal, socket, splice, stat, statfs, sync,
+    system, time, wait, xattr,
 };
 use crate::current::CurrentTask;
 
@@ -128,6 +128,7 @@ syscalls! {
     37 alarm(seconds: u32) => sync itimer::alarm, Full;
     38 setitimer(which: i32, new: GuestAddr, old: GuestAddr) => sync itimer::setitimer, Full;
     39 getpid() => sync process::getpid, Full;
+    40 sendfile(out: Fd, input: Fd, offset: UserPtr<i64>, count: usize) => async copy::sendfile, Full;
     41 socket(family: i32, kind: u32, protocol: i32) => sync socket::socket, Partial("AF_UNIX only");
     42 connect(fd: Fd, addr: GuestAddr, len: i32) => async socket::connect, Full;
     43 accept(fd: Fd, addr: GuestAddr, len: GuestAddr) => async socket::accept, Full;
@@ -293,7 +294,10 @@ syscalls! {
     271 ppoll(fds: UserPtr<Pollfd, W>, count: usize, timeout: GuestAddr, mask: GuestAddr, size: usize) => async poll::ppoll, Full;
     273 set_robust_list(head: GuestAddr, len: usize) => sync futex::set_robust_list, Full;
     274 get_robust_list(pid: Pid, head: GuestAddr, len: GuestAddr) => sync futex::get_robust_list, Full;
+    275 splice(input: Fd, in_offset: UserPtr<i64>, out: Fd, out_offset: UserPtr<i64>, count: usize, flags: u32) => async splice::splice, Partial("not from terminals");
+    276 tee(input: Fd, out: Fd, count: usize, flags: u32) => async splice::tee, Full;
     277 sync_file_range(fd: Fd, offset: i64, len: i64, flags: u32) => sync sync::sync_file_range, Full;
+    278 vmsplice(fd: Fd, iov: UserPtr<Iovec>, count: usize, flags: u32) => async splice::vmsplice, Full;
     280 utimensat(dir: Fd, path: UserPtr<c_char>, times: GuestAddr, flags: u32) => sync attributes::utimensat, Full;
     285 fallocate(fd: Fd, mode: u32, offset: i64, len: i64) => sync allocate::fallocate, Full;
     288 accept4(fd: Fd, addr: GuestAddr, len: GuestAddr, flags: u32) => async socket::accept4, Full;
@@ -318,6 +322,7 @@ syscalls! {
     322 execveat(dir: Fd, path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr, flags: u32) => async execve::execveat, Full;
     324 membarrier(command: u32, flags: u32) => sync memory::membarrier, Partial("no barriers of restartable sequences and of instruction fetches");
     325 mlock2(addr: GuestAddr, len: u64, flags: u32) => sync memory::mlock2, Full;
+    326 copy_file_range(input: Fd, in_offset: UserPtr<i64>, out: Fd, out_offset: UserPtr<i64>, count: usize, flags: u32) => sync copy::copy_file_range, Full;
     327 preadv2(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64, high: u64, flags: u32) => async read_write::preadv2, Full;
     328 pwritev2(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64, high: u64, flags: u32) => async read_write::pwritev2, Full;
     329 pkey_mprotect(addr: GuestAddr, len: u64, prot: u32, key: i32) => sync memory::pkey_mprotect, Full;

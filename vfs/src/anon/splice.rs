@@ -9,12 +9,18 @@ use kcore::wait::Events;
 use super::pipe::{Pipe, PipeEnd};
 use super::ring::{SEGMENT, Segment};
 use crate::Errno;
-use crate::open_file::OpenFile;
+use crate::open_file::{OpenFile, WriteOptions};
 
 /// Moves up to `len` bytes from the pipe into `out`, at `at` or at its position. 0 at the end.
 ///
-/// Errors: `Again` if the pipe is empty or `out` would wait; `EBADF`; those of `out`.
-pub fn splice_from_pipe(pipe: &PipeEnd, out: &OpenFile, at: Option<u64>, len: usize) -> IoResult<usize> {
+/// Errors: `Again` if the pipe is empty or `out` would wait; `EBADF`; those of `out`, with `options` as of a write.
+pub fn splice_from_pipe(
+    pipe: &PipeEnd,
+    out: &OpenFile,
+    at: Option<u64>,
+    options: WriteOptions,
+    len: usize,
+) -> IoResult<usize> {
     if !pipe.reads() {
         return Err(Errno::EBADF.into());
     }
@@ -34,10 +40,7 @@ pub fn splice_from_pipe(pipe: &PipeEnd, out: &OpenFile, at: Option<u64>, len: us
         };
         let (mut seg, freed) = taken;
         let mut src = SliceSource::new(seg.bytes());
-        let result = match at {
-            Some(at) => out.pwrite(at + done as u64, &mut src),
-            None => out.write(&mut src),
-        };
+        let result = out.write_with(at.map(|at| at + done as u64), options, &mut src);
         let n = *result.as_ref().unwrap_or(&0);
         let want = seg.len();
         if n < want {
@@ -201,7 +204,7 @@ mod tests {
         assert_eq!(tee(a, b, 9), Err(IoError::Again));
         aw.write(&mut SliceSource::new(b"hello")).unwrap();
         assert_eq!(tee(a, b, 3), Ok(3));
-        assert_eq!(splice_from_pipe(a, &bw, None, 99), Ok(5));
+        assert_eq!(splice_from_pipe(a, &bw, None, WriteOptions::default(), 99), Ok(5));
         let mut s = VecSink::new(99);
         br.read(&mut s).unwrap();
         assert_eq!(s.into_vec(), b"helhello");
