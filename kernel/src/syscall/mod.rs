@@ -20,6 +20,7 @@ mod itimer;
 mod limits;
 mod locks;
 mod memory;
+mod mount;
 mod names;
 mod namespace;
 mod open;

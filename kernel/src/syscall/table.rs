@@ -15,9 +15,9 @@ use kcore::user::{Read as R, UserPtr, Write as W};
 use super::args::Arg;
 use super::{
     SysResult, allocate, attributes, clock_set, clone, copy, cred, cross, descriptor, directory, dirent,
-    execve, fcntl, futex, ioctl, itimer, limits, locks, memory, names, open, pidfd, pipe, poll, posix_timer,
-    prctl, priority, process, read_write, rusage, sched, select, signal, socket, splice, stat, statfs, sync,
-    system, time, wait, xattr,
+    execve, fcntl, futex, ioctl, itimer, limits, locks, memory, mount, names, open, pidfd, pipe, poll,
+    posix_timer, prctl, priority, process, read_write, rusage, sched, select, signal, socket, splice, stat,
+    statfs, sync, system, time, wait, xattr,
 };
 use crate::current::CurrentTask;
 
@@ -229,6 +229,7 @@ syscalls! {
     150 munlock(addr: GuestAddr, len: u64) => sync memory::munlock, Full;
     151 mlockall(flags: u32) => sync memory::mlockall, Full;
     152 munlockall() => sync memory::munlockall, Full;
+    155 pivot_root(new_root: UserPtr<c_char>, put_old: UserPtr<c_char>) => sync mount::pivot_root, Full;
     157 prctl(option: u32, arg2: u64, arg3: u64, arg4: u64, arg5: u64) => sync prctl::prctl, Partial("no seccomp, traps of the time-stamp counter; PR_SET_MM does not move the heap");
     158 arch_prctl(code: i32, addr: u64) => sync process::arch_prctl, Partial("FS and GS bases only");
     159 adjtimex(buf: GuestAddr) => sync clock_set::adjtimex, Partial("the clock cannot be changed");
@@ -236,6 +237,8 @@ syscalls! {
     161 chroot(path: UserPtr<c_char>) => sync directory::chroot, Full;
     162 sync() => sync statfs::sync, Partial("files of the host are left to the host's own write-back");
     164 settimeofday(time: GuestAddr, zone: GuestAddr) => sync clock_set::settimeofday, Partial("the clock cannot be changed");
+    165 mount(source: UserPtr<c_char>, target: UserPtr<c_char>, kind: UserPtr<c_char>, flags: u64, data: UserPtr<c_char>) => sync mount::mount, Partial("tmpfs, devpts and proc only; no propagation");
+    166 umount2(path: UserPtr<c_char>, flags: u32) => sync mount::umount2, Full;
     170 sethostname(name: UserPtr<u8>, len: i32) => sync system::sethostname, Full;
     171 setdomainname(name: UserPtr<u8>, len: i32) => sync system::setdomainname, Full;
     186 gettid() => sync process::gettid, Full;
