@@ -54,6 +54,11 @@ pub(crate) fn sentry() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_sentry-bin"))
 }
 
+/// The option for the platform that `PICKET_TEST_PLATFORM` names, or none for the default.
+fn platform() -> Option<String> {
+    std::env::var("PICKET_TEST_PLATFORM").ok().map(|name| format!("--platform={name}"))
+}
+
 /// A command with the environment that all cases have.
 fn clean(program: impl AsRef<OsStr>) -> Command {
     let mut c = Command::new(program);
@@ -111,7 +116,7 @@ pub(crate) fn on_host(script: &str) -> Outcome {
 pub(crate) fn in_sandbox(script: &str) -> Outcome {
     let dir = Scratch::new(&std::env::temp_dir());
     let mut c = clean(sentry());
-    c.args(["do", "--", "bash", "-c", script]).current_dir(dir.path());
+    c.arg("do").args(platform()).args(["--", "bash", "-c", script]).current_dir(dir.path());
     run(c)
 }
 
@@ -136,7 +141,7 @@ fn sandboxed_root(root: &Path, script: &str) -> Outcome {
     let dir = Scratch::new(&root.join("tmp"));
     let place = Path::new("/").join(dir.path().strip_prefix(root).expect("beneath the root"));
     let mut c = clean(sentry());
-    c.args(["run", "--workdir"]).arg(place).arg(root).args(["--", "bash", "-c", script]);
+    c.arg("run").args(platform()).arg("--workdir").arg(place).arg(root).args(["--", "bash", "-c", script]);
     run(c)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Each case is a shell script that runs in a fresh directory natively and in `sentry-bin do`. With `PICKET_TEST_ROOTFS` naming a
 //! Debian tree, and as root, the cases marked so also run in `sentry-bin run` on that tree, read-write, against `chroot`.
+//! `PICKET_TEST_PLATFORM` chooses another platform than the default.
 
 mod build;
 mod databases;

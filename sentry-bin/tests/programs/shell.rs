@@ -38,10 +38,12 @@ fn pipe_status_and_sigpipe() {
 
 #[test]
 fn background_jobs_and_traps() {
+    // A job says that it runs before it is killed: until then it is still the shell, with the shell's traps.
     same(
-        r#"sleep 0.2 & p=$!; wait $p; echo $?; (exit 3) & wait $!; echo $?; trap 'echo usr1' USR1; kill -USR1 $$; echo after
-        trap 'echo bye' EXIT; sleep 30 & kill $!; wait $!; echo $?; sleep 30 & kill -9 $!; wait $! 2>/dev/null; echo $?
-        timeout 0.2 sleep 9; echo $?; (trap '' TERM; kill $BASHPID; echo survived); bash -c 'kill -SEGV $$'; echo $?"#,
+        r#"job() { rm -f up; sh -c 'echo > up; exec sleep 30' & while ! test -s up; do :; done; }
+        sleep 0.2 & p=$!; wait $p; echo $?; (exit 3) & wait $!; echo $?; trap 'echo usr1' USR1; kill -USR1 $$; echo after; trap - USR1
+        job; kill $!; wait $!; echo $?; job; kill -9 $!; wait $! 2>/dev/null; echo $?
+        timeout 0.2 sleep 9; echo $?; (trap '' TERM; kill $BASHPID; echo survived); bash -c 'kill -SEGV $$'; echo $?; trap 'echo bye' EXIT"#,
     );
 }
 
