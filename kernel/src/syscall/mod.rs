@@ -12,6 +12,8 @@ mod cross;
 mod descriptor;
 mod directory;
 mod dirent;
+mod epoll;
+mod eventfd;
 mod execve;
 mod fcntl;
 mod futex;
@@ -47,6 +49,7 @@ mod system;
 pub mod table;
 mod target;
 mod time;
+mod timerfd;
 mod wait;
 mod xattr;
 

@@ -99,7 +99,8 @@ pub(super) fn timer_create(cx: &mut CurrentTask, clock: i32, event: GuestAddr, o
     Ok(0)
 }
 
-fn nanos(t: Timespec) -> Result<Nanos, Errno> {
+/// Errors: `EINVAL` for a time that is none.
+pub(super) fn nanos(t: Timespec) -> Result<Nanos, Errno> {
     let sec = u64::try_from(t.tv_sec).map_err(|_| Errno::EINVAL)?;
     let nsec = u64::try_from(t.tv_nsec).ok().filter(|n| *n < SECOND).ok_or(Errno::EINVAL)?;
     Ok(sec.saturating_mul(SECOND).saturating_add(nsec))
