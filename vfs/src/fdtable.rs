@@ -87,6 +87,10 @@ impl FdTable {
         }
         Ok(Fd(at as i32))
     }
+    /// Whether [`FdTable::insert`] would find a number, from 0 on. Errors: `EMFILE`.
+    pub fn has_room(&self, limit: usize) -> Result<(), Errno> {
+        if self.0.lock().free_from(0) < limit { Ok(()) } else { Err(Errno::EMFILE) }
+    }
     /// `dup3(2)`: puts `file` at `at` and closes what was there. Errors: `EBADF` beyond `limit`.
     pub fn replace(&self, at: Fd, file: Arc<OpenFile>, cloexec: bool, limit: usize) -> Result<(), Errno> {
         let i = usize::try_from(at.0).ok().filter(|i| *i < limit).ok_or(Errno::EBADF)?;

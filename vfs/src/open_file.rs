@@ -203,8 +203,8 @@ impl OpenFile {
     }
     /// Reads at `at`. Errors: `EBADF`, `ESPIPE`, and the file's.
     pub fn pread(&self, at: u64, dst: &mut dyn IoSink) -> IoResult<usize> {
-        self.can_read()?;
         self.positioned()?;
+        self.can_read()?;
         let n = self.ops.read(self, Some(at), dst)?;
         self.notify_if(n > 0, IN_ACCESS);
         Ok(n)
@@ -224,13 +224,13 @@ impl OpenFile {
         options: WriteOptions,
         src: &mut dyn IoSource,
     ) -> IoResult<usize> {
+        if at.is_some() {
+            self.positioned()?;
+        }
         self.can_write()?;
         let append = options.append.unwrap_or(self.flags() & O_APPEND != 0);
         let n = match at {
-            Some(at) => {
-                self.positioned()?;
-                self.put(at, append, options.limit, src)?.0
-            }
+            Some(at) => self.put(at, append, options.limit, src)?.0,
             None if self.ops.seekable() => {
                 let mut pos = self.offset.lock();
                 let (n, end) = self.put(*pos, append, options.limit, src)?;

@@ -121,21 +121,16 @@ pub(super) fn fchown(cx: &mut CurrentTask, fd: Fd, uid: u32, gid: u32) -> SysRes
 type Times = [Option<TimeChange>; 2];
 const NOW: Times = [Some(TimeChange::Now); 2];
 
-/// Two `struct timespec` with their special values. Errors: `EFAULT`, `EINVAL`.
-fn read_timespecs(cx: &CurrentTask, at: GuestAddr) -> Result<Times, Errno> {
+/// What `[seconds, nanoseconds]` asks for, with the special values of nanoseconds. Errors: `EINVAL`.
+fn timespec([sec, nsec]: [i64; 2]) -> Result<Option<TimeChange>, Errno> {
     const UTIME_NOW: i64 = 0x3fff_ffff;
     const UTIME_OMIT: i64 = 0x3fff_fffe;
-    if at.is_null() {
-        return Ok(NOW);
-    }
-    let time = |[sec, nsec]: [i64; 2]| match nsec {
+    match nsec {
         UTIME_NOW => Ok(Some(TimeChange::Now)),
         UTIME_OMIT => Ok(None),
         0..1_000_000_000 => stamp(sec, nsec),
         _ => Err(Errno::EINVAL),
-    };
-    let [a, m] = UserPtr::<[[i64; 2]; 2]>::new(at).read(&**cx.task.mm())?;
-    Ok([time(a)?, time(m)?])
+    }
 }
 
 /// Two `struct timeval`. Errors: `EFAULT`, `EINVAL`.
@@ -156,18 +151,21 @@ fn stamp(sec: i64, nsec: i64) -> Result<Option<TimeChange>, Errno> {
     Ok(Some(TimeChange::At(Timestamp { sec, nsec })))
 }
 
-fn set_times(cx: &CurrentTask, dir: Fd, path: Name, times: Times, flags: u32) -> SysResult {
-    let place = if path.is_null() && dir != AT_FDCWD {
+/// The file whose times are meant. Errors: those of `path_resolution(7)`, `EBADF`, `EINVAL`.
+fn timed_place(cx: &CurrentTask, dir: Fd, path: Name, flags: u32) -> Result<Path, Errno> {
+    if path.is_null() && dir != AT_FDCWD {
         if flags != 0 {
             return Err(Errno::EINVAL);
         }
-        open_place(cx, dir)?
+        open_place(cx, dir)
     } else {
         let path = cx.read_path_at(path, flags)?;
-        Caller::new(cx).place(cx, dir, &path, flags)?
-    };
-    let [atime, mtime] = times;
-    done(ops::utimens(&cx.task.cred(), &place, atime, mtime))
+        Caller::new(cx).place(cx, dir, &path, flags)
+    }
+}
+
+fn set_times(cx: &CurrentTask, place: &Path, [atime, mtime]: Times) -> SysResult {
+    done(ops::utimens(&cx.task.cred(), place, atime, mtime))
 }
 
 /// `utimensat(2)`; without a path it is `futimens(3)`.
@@ -178,20 +176,26 @@ pub(super) fn utimensat(
     times: GuestAddr,
     flags: u32,
 ) -> SysResult {
-    let times = read_timespecs(cx, times)?;
-    if times == [None; 2] {
+    // Bad nanoseconds are told only of a file that is there.
+    let [atime, mtime] = if times.is_null() {
+        NOW.map(Ok)
+    } else {
+        UserPtr::<[[i64; 2]; 2]>::new(times).read(&**cx.task.mm())?.map(timespec)
+    };
+    if [atime, mtime] == [Ok(None); 2] {
         return Ok(0);
     }
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    set_times(cx, dir, path, times, flags)
+    let place = timed_place(cx, dir, path, flags)?;
+    set_times(cx, &place, [atime?, mtime?])
 }
 
 /// `futimesat(2)`.
 pub(super) fn futimesat(cx: &mut CurrentTask, dir: Fd, path: Name, times: GuestAddr) -> SysResult {
     let times = read_timevals(cx, times)?;
-    set_times(cx, dir, path, times, 0)
+    set_times(cx, &timed_place(cx, dir, path, 0)?, times)
 }
 
 /// `utimes(2)`.
@@ -207,5 +211,5 @@ pub(super) fn utime(cx: &mut CurrentTask, path: Name, times: GuestAddr) -> SysRe
         let [a, m] = UserPtr::<[i64; 2]>::new(times).read(&**cx.task.mm())?;
         [stamp(a, 0)?, stamp(m, 0)?]
     };
-    set_times(cx, AT_FDCWD, path, times, 0)
+    set_times(cx, &timed_place(cx, AT_FDCWD, path, 0)?, times)
 }

@@ -105,11 +105,12 @@ pub(super) fn linkat(
     let (old, new) = (cx.read_path_at(old, flags)?, cx.read_path(new)?);
     let who = Caller::new(cx);
     if old.is_empty() {
-        // A file that the caller could not have found by name.
-        if !who.cred.has_cap(Cap::DacReadSearch) {
+        let place = who.place(cx, olddir, b"", 0);
+        // A file that the caller could not have found by name; that there is none comes first.
+        if place.as_ref().err() != Some(&Errno::EBADF) && !who.cred.has_cap(Cap::DacReadSearch) {
             return Err(Errno::ENOENT);
         }
-        let place = who.place(cx, olddir, b"", 0).map_err(no_link)?;
+        let place = place.map_err(no_link)?;
         return done(ops::link_path(&place, &who.at(cx, newdir, &new)?, &new));
     }
     let from = who.at(cx, olddir, &old)?;

@@ -57,6 +57,9 @@ pub(super) async fn creat(cx: &mut CurrentTask, path: Name, mode: u32) -> SysRes
 /// `openat(2)`. On 64-bit machines all files are large ones.
 pub(super) async fn openat(cx: &mut CurrentTask, dir: Fd, path: Name, flags: u32, mode: u32) -> SysResult {
     let flags = if flags & O_PATH != 0 { flags & WITH_PATH } else { flags & KNOWN | O_LARGEFILE };
+    if contradictory(flags) {
+        return Err(Errno::EINVAL);
+    }
     let creates = flags & O_CREAT != 0 || flags & O_TMPFILE == O_TMPFILE;
     let mode = if creates { mode & 0o7777 } else { 0 };
     open_with(cx, dir, path, OpenHow { flags, mode, resolve: 0 }).await
@@ -100,16 +103,22 @@ fn read_how(cx: &CurrentTask, at: GuestAddr, size: usize) -> Result<OpenHow, Err
     check_how(flags, mode, resolve)
 }
 
+/// Whether no file could be opened with `flags`, which is told before one is looked for.
+fn contradictory(flags: u32) -> bool {
+    // The bit of O_TMPFILE that is not O_DIRECTORY needs the other one.
+    let tmpfile = flags & O_TMPFILE & !O_DIRECTORY != 0;
+    let makes_directory = flags & O_CREAT != 0 && flags & O_DIRECTORY != 0;
+    makes_directory || tmpfile && (flags & O_DIRECTORY == 0 || flags & O_ACCMODE == O_RDONLY)
+}
+
 /// What `openat2` checks before it looks at the path. Errors: `EINVAL`.
 fn check_how(flags: u64, mode: u64, resolve: u64) -> Result<OpenHow, Errno> {
     let flags = u32::try_from(flags).map_err(|_| Errno::EINVAL)?;
     let mode = u32::try_from(mode).map_err(|_| Errno::EINVAL)?;
     let creates = flags & O_CREAT != 0 || flags & O_TMPFILE == O_TMPFILE;
-    // The bit of O_TMPFILE that is not O_DIRECTORY needs the other one.
-    let half_tmpfile = flags & O_TMPFILE & !O_DIRECTORY != 0 && flags & O_TMPFILE != O_TMPFILE;
     let scopes = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
     let bad = flags & !KNOWN != 0
-        || half_tmpfile
+        || contradictory(flags)
         || resolve & !RESOLVE_KNOWN != 0
         || resolve & scopes == scopes
         || mode & !0o7777 != 0
@@ -120,6 +129,10 @@ fn check_how(flags: u64, mode: u64, resolve: u64) -> Result<OpenHow, Errno> {
 
 async fn open_with(cx: &CurrentTask, dir: Fd, path: Name, how: OpenHow) -> SysResult {
     let path = cx.read_path(path)?;
+    if !path.is_empty() {
+        // Before the file is looked for, or made.
+        cx.task.files().has_room(cx.fd_limit())?;
+    }
     let file = {
         let who = Caller::new(cx);
         ops::open(&who.at(cx, dir, &path)?, &path, &how).map_err(IoError::errno)?
@@ -150,6 +163,8 @@ mod tests {
             (0, 0, RESOLVE_BENEATH | RESOLVE_IN_ROOT),
             (0, 0, 1 << 20),
             (u64::from(O_TMPFILE & !O_DIRECTORY), 0, 0),
+            (u64::from(O_TMPFILE), 0o600, 0),
+            (u64::from(O_CREAT | O_DIRECTORY), 0o600, 0),
         ] {
             assert_eq!(check_how(flags, mode, resolve).err(), Some(Errno::EINVAL), "{flags:#o} {mode:#o}");
         }

@@ -33,7 +33,8 @@ impl Caller {
     /// Path operations that start at `dir`. Errors: `EBADF`, `ENOTDIR`; only if `path` is relative.
     pub(super) fn at<'a>(&'a self, cx: &'a CurrentTask, dir: Fd, path: &[u8]) -> Result<OpCtx<'a>, Errno> {
         let ctx = OpCtx::new(cx.kernel().vfs(), &self.view, &self.cred).by(&**cx.task.core()).for_job(cx);
-        if path.first() == Some(&b'/') {
+        // An empty path is refused before the descriptor is looked at.
+        if path.is_empty() || path.first() == Some(&b'/') {
             return Ok(ctx);
         }
         Ok(match cx.task.dir(dir)? {

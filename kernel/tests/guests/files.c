@@ -1,4 +1,5 @@
 // Files, directories and memory, with libc.
+#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -42,6 +44,23 @@ int main(void) {
     while (readdir(d))
         n++;
     CHECK(n == 4 && closedir(d) == 0);
+    CHECK(open("", O_RDONLY) == -1 && errno == ENOENT);
+    CHECK(openat(-5, "", O_RDONLY) == -1 && errno == ENOENT);
+    CHECK(openat(-5, "none", O_CREAT | O_DIRECTORY, 0600) == -1 && errno == EINVAL);
+    CHECK(linkat(-5, "", AT_FDCWD, "/d/new", AT_EMPTY_PATH) == -1 && errno == EBADF);
+    struct timespec bad[2] = {{0, 1000000000}, {0, 0}};
+    CHECK(utimensat(AT_FDCWD, "/d/none", bad, 0) == -1 && errno == ENOENT);
+    CHECK(utimensat(AT_FDCWD, "/d/other", bad, 0) == -1 && errno == EINVAL);
+    int ends[2];
+    CHECK(pipe(ends) == 0 && pread(ends[1], buf, 1, 0) == -1 && errno == ESPIPE);
+    CHECK(pwrite(ends[0], buf, 1, 0) == -1 && errno == ESPIPE);
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+    struct rlimit limit, full;
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    full = (struct rlimit){0, limit.rlim_max};
+    CHECK(setrlimit(RLIMIT_NOFILE, &full) == 0);
+    CHECK(open("/d/none", O_CREAT | O_WRONLY, 0600) == -1 && errno == EMFILE);
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0 && access("/d/none", F_OK) == -1 && errno == ENOENT);
     CHECK(chdir("/d") == 0 && strcmp(getcwd(NULL, 0), "/d") == 0);
     CHECK(unlink("other") == 0 && unlink("link") == 0 && rmdir("/d") == 0);
 
