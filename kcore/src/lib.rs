@@ -13,6 +13,7 @@ pub mod job;
 pub mod machine;
 pub mod mappable;
 pub mod pages;
+mod primitives;
 pub mod sync;
 pub mod timer;
 pub mod user;

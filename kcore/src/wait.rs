@@ -4,12 +4,12 @@
 //! after the queue's lock is released, so a waker may take any lock of rank above 850 and wake other queues.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::Waker;
 
 use slab::Slab;
 use smallvec::SmallVec;
 
+use crate::primitives::{AtomicUsize, Ordering, fence};
 use crate::sync::{LockClass, Mutex};
 
 static WAIT_QUEUE: LockClass = LockClass::new("wait queue", 900);
@@ -102,11 +102,11 @@ impl WaitQueue {
             seq,
         });
         self.0.count.fetch_add(1, Ordering::SeqCst);
-        Registration { queue: self.clone(), key }
+        Registration { queue: self.clone(), key: Some(key) }
     }
     /// Whether anybody is registered. Needs no lock: a waker that changed the state before may skip a wake if this is false.
     pub fn has_waiters(&self) -> bool {
-        core::sync::atomic::fence(Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         self.0.count.load(Ordering::SeqCst) > 0
     }
     /// Wakes everybody interested in any of `events`, and of the exclusive waiters the first one that is not already woken.
@@ -166,29 +166,29 @@ impl core::fmt::Debug for WaitQueue {
 #[derive(Debug)]
 pub struct Registration {
     queue: WaitQueue,
-    key: usize,
+    /// `None` once it has left the queue.
+    key: Option<usize>,
 }
 
 impl Registration {
     /// For an exclusive waiter that was woken but will not take what it was woken for: passes the wake on.
-    pub fn pass_on(self) {
-        let queue = self.queue.clone();
-        let (events, was_woken) = {
-            let entries = queue.0.entries.lock();
-            entries.get(self.key).map_or((Events::empty(), false), |e| (e.events, e.woken && e.exclusive))
-        };
-        drop(self);
-        if was_woken {
-            queue.wake(events);
+    pub fn pass_on(mut self) {
+        // Looking and leaving are one step: a wake in between would be spent on a waiter that is gone.
+        if let Some(entry) = self.leave().filter(|e| e.exclusive && e.woken) {
+            self.queue.wake(entry.events);
         }
+    }
+    fn leave(&mut self) -> Option<Entry> {
+        let key = self.key.take()?;
+        let entry = self.queue.0.entries.lock().try_remove(key);
+        self.queue.0.count.fetch_sub(1, Ordering::SeqCst);
+        entry
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let removed = self.queue.0.entries.lock().try_remove(self.key);
-        self.queue.0.count.fetch_sub(1, Ordering::SeqCst);
-        drop(removed);
+        drop(self.leave());
     }
 }
 

@@ -35,10 +35,11 @@ impl LockClass {
 #[cfg(all(debug_assertions, feature = "std"))]
 mod held {
     use super::LockClass;
+    use crate::primitives::thread_local;
     use std::cell::RefCell;
     use std::vec::Vec;
 
-    std::thread_local! {
+    thread_local! {
         static HELD: RefCell<Vec<&'static LockClass>> = const { RefCell::new(Vec::new()) };
     }
 

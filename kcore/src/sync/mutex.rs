@@ -4,14 +4,13 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::{LockClass, class, park};
+use crate::primitives::{AtomicU32, Ordering, SPINS, spin_loop};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const CONTENDED: u32 = 2;
-const SPINS: u32 = 100;
 
 /// A lock around a value, of a [`LockClass`].
 pub struct Mutex<T: ?Sized> {
@@ -68,7 +67,7 @@ impl<T: ?Sized> Mutex<T> {
             {
                 return;
             }
-            core::hint::spin_loop();
+            spin_loop();
         }
         while self.state.swap(CONTENDED, Ordering::Acquire) != FREE {
             park::wait(&self.state, CONTENDED);

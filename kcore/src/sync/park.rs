@@ -1,6 +1,8 @@
 //! How locks sleep.
 
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::primitives::{AtomicU32, spin_loop};
 
 /// Sleeps on and wakes a word, like `FUTEX_WAIT_PRIVATE` and `FUTEX_WAKE_PRIVATE`.
 pub trait Parker: Sync {
@@ -33,7 +35,7 @@ pub(super) fn wait(word: &AtomicU32, expected: u32) {
         None => {
             #[cfg(feature = "std")]
             std::thread::yield_now();
-            core::hint::spin_loop();
+            spin_loop();
         }
     }
 }

@@ -3,13 +3,12 @@
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::{LockClass, class, park};
+use crate::primitives::{AtomicU32, Ordering, SPINS, spin_loop};
 
 /// `state` when a writer holds the lock; below it, the number of readers.
 const WRITER: u32 = u32::MAX;
-const SPINS: u32 = 100;
 
 /// A reader-writer lock around a value, of a [`LockClass`]. Readers may starve a writer: use it where writes are rare.
 pub struct RwLock<T: ?Sized> {
@@ -58,7 +57,7 @@ impl<T: ?Sized> RwLock<T> {
                 }
                 None if spins < SPINS => {
                     spins += 1;
-                    core::hint::spin_loop();
+                    spin_loop();
                 }
                 None => {
                     self.sleepers.fetch_add(1, Ordering::SeqCst);
