@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use abi::Errno;
 use kcore::cred::UserNamespace;
 use kcore::host::{Clock, Entropy};
 use kcore::machine::Machine;
@@ -18,6 +19,7 @@ use vfs::Vfs;
 
 use crate::current::CurrentTask;
 use crate::lock_waits::LockWaits;
+use crate::memfds::Memfds;
 use crate::run::run_task;
 use crate::sched::Executor;
 use crate::usage::{Load, metered};
@@ -66,6 +68,7 @@ pub struct Kernel {
     lock_waits: LockWaits,
     boot_id: String,
     logins: AtomicU32,
+    memfds: Result<Memfds, Errno>,
 }
 
 impl Kernel {
@@ -77,6 +80,7 @@ impl Kernel {
         let processes = ProcessTable::new(user_ns.clone());
         let load = Load::new(host.clock.monotonic());
         let boot_id = uuid(&*host.entropy);
+        let memfds = Memfds::new(&host);
         Arc::new(Kernel {
             host,
             vfs,
@@ -91,6 +95,7 @@ impl Kernel {
             anon_inos: AtomicU64::new(1),
             load,
             lock_waits: LockWaits::default(),
+            memfds,
             boot_id,
             logins: AtomicU32::new(1),
         })
@@ -133,6 +138,10 @@ impl Kernel {
     /// Who waits for whose record locks.
     pub(crate) fn lock_waits(&self) -> &LockWaits {
         &self.lock_waits
+    }
+    /// Where memfds live. Errors: `ENOSPC` if there was no memory for that.
+    pub(crate) fn memfds(&self) -> Result<&Memfds, Errno> {
+        self.memfds.as_ref().map_err(|e| *e)
     }
     /// Unix sockets.
     pub fn unix(&self) -> &Arc<UnixDomain> {

@@ -11,6 +11,7 @@ mod job;
 mod kernel;
 pub mod loader;
 mod lock_waits;
+mod memfds;
 mod memory_use;
 mod pidfd;
 pub mod procfs;

@@ -283,6 +283,9 @@ syscalls! {
     247 waitid(kind: u32, id: i32, info: GuestAddr, options: u32, rusage: GuestAddr) => async wait::waitid, Full;
     251 ioprio_set(which: i32, who: i32, ioprio: i32) => sync priority::ioprio_set, Partial("kept, without effect");
     252 ioprio_get(which: i32, who: i32) => sync priority::ioprio_get, Full;
+    253 inotify_init() => sync super::inotify::inotify_init, Full;
+    254 inotify_add_watch(fd: Fd, path: UserPtr<c_char>, mask: u32) => sync super::inotify::inotify_add_watch, Partial("reading a directory is no event");
+    255 inotify_rm_watch(fd: Fd, watch: i32) => sync super::inotify::inotify_rm_watch, Full;
     257 openat(dir: Fd, path: UserPtr<c_char>, flags: u32, mode: u32) => async open::openat, Full;
     258 mkdirat(dir: Fd, path: UserPtr<c_char>, mode: u32) => sync names::mkdirat, Full;
     259 mknodat(dir: Fd, path: UserPtr<c_char>, mode: u32, dev: u32) => sync names::mknodat, Full;
@@ -306,16 +309,19 @@ syscalls! {
     278 vmsplice(fd: Fd, iov: UserPtr<Iovec>, count: usize, flags: u32) => async splice::vmsplice, Full;
     280 utimensat(dir: Fd, path: UserPtr<c_char>, times: GuestAddr, flags: u32) => sync attributes::utimensat, Full;
     281 epoll_pwait(epoll: Fd, events: UserPtr<EpollEvent, W>, max: i32, timeout: i32, mask: GuestAddr, size: usize) => async super::epoll::epoll_pwait, Full;
+    282 signalfd(fd: Fd, mask: GuestAddr, size: usize) => sync super::signalfd::signalfd, Partial("reads the signals of the thread that made it, not of the reader");
     283 timerfd_create(clock: i32, flags: u32) => sync super::timerfd::timerfd_create, Full;
     284 eventfd(initial: u32) => sync super::eventfd::eventfd, Full;
     285 fallocate(fd: Fd, mode: u32, offset: i64, len: i64) => sync allocate::fallocate, Full;
     286 timerfd_settime(fd: Fd, flags: u32, new: GuestAddr, old: GuestAddr) => sync super::timerfd::timerfd_settime, Full;
     287 timerfd_gettime(fd: Fd, out: GuestAddr) => sync super::timerfd::timerfd_gettime, Full;
     288 accept4(fd: Fd, addr: GuestAddr, len: GuestAddr, flags: u32) => async socket::accept4, Full;
+    289 signalfd4(fd: Fd, mask: GuestAddr, size: usize, flags: u32) => sync super::signalfd::signalfd4, Partial("reads the signals of the thread that made it, not of the reader");
     290 eventfd2(initial: u32, flags: u32) => sync super::eventfd::eventfd2, Full;
     291 epoll_create1(flags: u32) => sync super::epoll::epoll_create1, Full;
     292 dup3(old: Fd, new: Fd, flags: u32) => sync descriptor::dup3, Full;
     293 pipe2(fds: GuestAddr, flags: u32) => sync pipe::pipe2, Full;
+    294 inotify_init1(flags: u32) => sync super::inotify::inotify_init1, Full;
     295 preadv(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64) => sync read_write::preadv, Full;
     296 pwritev(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64) => async read_write::pwritev, Full;
     297 rt_tgsigqueueinfo(tgid: Pid, tid: Pid, sig: i32, info: GuestAddr) => sync signal::rt_tgsigqueueinfo, Full;
@@ -332,6 +338,7 @@ syscalls! {
     315 sched_getattr(pid: Pid, attr: GuestAddr, size: u32, flags: u32) => sync sched::sched_getattr, Full;
     316 renameat2(olddir: Fd, old: UserPtr<c_char>, newdir: Fd, new: UserPtr<c_char>, flags: u32) => sync names::renameat2, Full;
     318 getrandom(buf: GuestAddr, count: usize, flags: u32) => sync system::getrandom, Full;
+    319 memfd_create(name: UserPtr<c_char>, flags: u32) => sync super::memfd::memfd_create, Partial("no MFD_HUGETLB");
     322 execveat(dir: Fd, path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr, flags: u32) => async execve::execveat, Full;
     324 membarrier(command: u32, flags: u32) => sync memory::membarrier, Partial("no barriers of restartable sequences and of instruction fetches");
     325 mlock2(addr: GuestAddr, len: u64, flags: u32) => sync memory::mlock2, Full;
