@@ -41,7 +41,6 @@ impl FileOps for DirFile {
     fn seek(&self, _: &OpenFile, pos: u64, whence: Whence, off: i64) -> Result<u64, Errno> {
         match whence {
             Whence::Set | Whence::Cur => crate::file::seek_in(pos, 0, whence, off),
-            Whence::End => crate::file::seek_in(pos, i64::MAX as u64, whence, off),
             _ => Err(Errno::EINVAL),
         }
     }

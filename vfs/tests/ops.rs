@@ -38,6 +38,12 @@ fn files_directories_links_and_mounts() {
     assert_eq!(out.into_vec(), data);
     assert_eq!(f.stat().unwrap().mode, S_IFREG | 0o644);
 
+    for (path, error) in [(&b"/a/b/"[..], Errno::EEXIST), (b"/a/none/", Errno::ENOENT)] {
+        assert_eq!(ops::symlink(&cx, b"x", path).unwrap_err(), error);
+        assert_eq!(ops::mknod(&cx, path, S_IFREG | 0o600, 0).unwrap_err(), error);
+    }
+    let dir = ops::open(&cx, b"/a", &how(O_RDONLY)).unwrap();
+    assert_eq!(dir.seek(Whence::End, 0), Err(Errno::EINVAL));
     ops::symlink(&cx, b"../f", b"/a/b/s").unwrap();
     assert_eq!(ops::stat(&cx, b"a/b/s", true).unwrap().size, 10_000);
     assert_eq!(ops::readlink(&cx, b"/a/b/s").unwrap(), b"../f");

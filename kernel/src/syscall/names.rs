@@ -80,6 +80,7 @@ pub(super) fn renameat2(
     new: Name,
     flags: u32,
 ) -> SysResult {
+    ops::check_rename_flags(flags)?;
     let (old, new) = (cx.read_path(old)?, cx.read_path(new)?);
     let who = Caller::new(cx);
     done(ops::rename(&who.at(cx, olddir, &old)?, &old, &who.at(cx, newdir, &new)?, &new, flags))

@@ -51,8 +51,14 @@ int main(void) {
     struct timespec bad[2] = {{0, 1000000000}, {0, 0}};
     CHECK(utimensat(AT_FDCWD, "/d/none", bad, 0) == -1 && errno == ENOENT);
     CHECK(utimensat(AT_FDCWD, "/d/other", bad, 0) == -1 && errno == EINVAL);
+    char *too_long = memset(malloc(5000), 'n', 5000);
+    too_long[4999] = 0;
+    CHECK(renameat2(AT_FDCWD, too_long, AT_FDCWD, "/d/new", RENAME_NOREPLACE | RENAME_EXCHANGE) == -1 && errno == EINVAL);
+    CHECK(renameat2(AT_FDCWD, too_long, AT_FDCWD, "/d/new", 0) == -1 && errno == ENAMETOOLONG);
     int ends[2];
-    CHECK(pipe(ends) == 0 && pread(ends[1], buf, 1, 0) == -1 && errno == ESPIPE);
+    CHECK(pipe(ends) == 0 && mmap(NULL, 1, PROT_EXEC | PROT_READ, MAP_PRIVATE, ends[0], 0) == MAP_FAILED && errno == EPERM);
+    CHECK(mmap(NULL, 1, PROT_READ, MAP_PRIVATE, ends[0], 0) == MAP_FAILED && errno == ENODEV);
+    CHECK(pread(ends[1], buf, 1, 0) == -1 && errno == ESPIPE);
     CHECK(pwrite(ends[0], buf, 1, 0) == -1 && errno == ESPIPE);
     CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
     struct rlimit limit, full;

@@ -11,10 +11,11 @@ use crate::context::OpCtx;
 use crate::inode::{Inode, NewInode};
 use crate::path::Path;
 
+/// Makes what `f` makes, under a name that is not there yet. `slash` says that the name ends with one, as only a directory's may.
 fn make(
     ctx: &OpCtx<'_>,
     dir: &Path,
-    name: &[u8],
+    (name, slash): (&[u8], bool),
     mode: u32,
     rdev: u64,
     f: impl FnOnce(&dyn Inode, &NewInode) -> Result<Arc<dyn Inode>, Errno>,
@@ -24,6 +25,7 @@ fn make(
         let _w = dir.dentry.names.write();
         match dir.dentry.child_locked(sb, name) {
             Ok(_) => return Err(Errno::EEXIST),
+            Err(Errno::ENOENT) if slash && mode & S_IFMT != S_IFDIR => return Err(Errno::ENOENT),
             Err(Errno::ENOENT) => {}
             Err(e) => return Err(e),
         }
@@ -39,13 +41,13 @@ fn make(
 
 /// Makes a regular file that must not exist yet.
 pub(super) fn create_in(ctx: &OpCtx<'_>, dir: &Path, name: &[u8], mode: u32) -> Result<Path, Errno> {
-    make(ctx, dir, name, S_IFREG | mode & 0o7777, 0, |i, new| i.create(name, new))
+    make(ctx, dir, (name, false), S_IFREG | mode & 0o7777, 0, |i, new| i.create(name, new))
 }
 
 /// [`mkdir(2)`](https://man7.org/linux/man-pages/man2/mkdir.2.html). Errors: as there.
 pub fn mkdir(ctx: &OpCtx<'_>, path: &[u8], mode: u32) -> Result<Path, Errno> {
-    let (dir, name, _) = parent(ctx, path, Errno::EEXIST)?;
-    make(ctx, &dir, &name, S_IFDIR | mode & 0o1777, 0, |i, new| i.mkdir(&name, new))
+    let (dir, name, slash) = parent(ctx, path, Errno::EEXIST)?;
+    make(ctx, &dir, (&name, slash), S_IFDIR | mode & 0o1777, 0, |i, new| i.mkdir(&name, new))
 }
 
 /// [`mknod(2)`](https://man7.org/linux/man-pages/man2/mknod.2.html), also to bind a unix socket. Errors: as there.
@@ -60,11 +62,8 @@ pub fn mknod(ctx: &OpCtx<'_>, path: &[u8], mode: u32, rdev: u64) -> Result<Path,
         _ => return Err(Errno::EINVAL),
     }
     let (dir, name, slash) = parent(ctx, path, Errno::EEXIST)?;
-    if slash {
-        return Err(Errno::ENOENT);
-    }
     let rdev = if matches!(kind, S_IFCHR | S_IFBLK) { rdev } else { 0 };
-    make(ctx, &dir, &name, kind | mode & 0o7777, rdev, |i, new| match kind {
+    make(ctx, &dir, (&name, slash), kind | mode & 0o7777, rdev, |i, new| match kind {
         S_IFREG => i.create(&name, new),
         _ => i.mknod(&name, new),
     })
@@ -79,10 +78,7 @@ pub fn symlink(ctx: &OpCtx<'_>, target: &[u8], path: &[u8]) -> Result<Path, Errn
         return Err(Errno::ENAMETOOLONG);
     }
     let (dir, name, slash) = parent(ctx, path, Errno::EEXIST)?;
-    if slash {
-        return Err(Errno::ENOENT);
-    }
-    make(ctx, &dir, &name, S_IFLNK | 0o777, 0, |i, new| {
+    make(ctx, &dir, (&name, slash), S_IFLNK | 0o777, 0, |i, new| {
         i.symlink(&name, target, &NewInode { mode: S_IFLNK | 0o777, ..*new })
     })
 }

@@ -20,14 +20,21 @@ fn ends(ctx: &OpCtx<'_>, path: &[u8]) -> Result<(Path, Last), Errno> {
     Ok((walk.here().clone(), last))
 }
 
-/// [`renameat2(2)`](https://man7.org/linux/man-pages/man2/rename.2.html): `to` starts at `to_ctx`. Errors: as there.
-pub fn rename(ctx: &OpCtx<'_>, from: &[u8], to_ctx: &OpCtx<'_>, to: &[u8], flags: u32) -> Result<(), Errno> {
+/// What is checked before the paths are looked at. Errors: `EINVAL` for flags that there are not, or that exclude each other.
+pub fn check_rename_flags(flags: u32) -> Result<(), Errno> {
     let exchange = flags & RENAME_EXCHANGE != 0;
     if flags & !(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT) != 0
         || exchange && flags & (RENAME_NOREPLACE | RENAME_WHITEOUT) != 0
     {
         return Err(Errno::EINVAL);
     }
+    Ok(())
+}
+
+/// [`renameat2(2)`](https://man7.org/linux/man-pages/man2/rename.2.html): `to` starts at `to_ctx`. Errors: as there.
+pub fn rename(ctx: &OpCtx<'_>, from: &[u8], to_ctx: &OpCtx<'_>, to: &[u8], flags: u32) -> Result<(), Errno> {
+    check_rename_flags(flags)?;
+    let exchange = flags & RENAME_EXCHANGE != 0;
     if flags & RENAME_WHITEOUT != 0 && !ctx.cred.has_cap(Cap::Mknod) {
         return Err(Errno::EPERM);
     }

@@ -97,7 +97,7 @@ pub(in crate::syscall) fn mmap(
     Ok(at.0)
 }
 
-/// What an open file allows. Errors: `EACCES`, `EPERM` on a `noexec` mount, `ENODEV`.
+/// What an open file allows. Errors: `EACCES`, `EPERM` on a `noexec` mount and for files without a name, `ENODEV`.
 fn file_mapping(file: &vfs::OpenFile, offset: u64, shared: bool, prot: Prot) -> Result<FileMapping, Errno> {
     if !file.readable() || (shared && prot.contains(Prot::WRITE) && !file.writable()) {
         return Err(Errno::EACCES);
@@ -106,7 +106,8 @@ fn file_mapping(file: &vfs::OpenFile, offset: u64, shared: bool, prot: Prot) -> 
     if shared && !file.writable() {
         max_prot.remove(Prot::WRITE);
     }
-    if file.path().is_some_and(|p| p.mount.flags() & MS_NOEXEC != 0) {
+    // What has no name, a pipe or a socket, lies in a file system from which nothing is executed.
+    if file.path().is_none_or(|p| p.mount.flags() & MS_NOEXEC != 0) {
         if prot.contains(Prot::EXEC) {
             return Err(Errno::EPERM);
         }

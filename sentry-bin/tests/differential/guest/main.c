@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -224,6 +225,7 @@ int main(int argc, char **argv) {
     if (argc != 2) return 2;
     umask(0);
     same_rights();
+    setrlimit(RLIMIT_NOFILE, &(struct rlimit){1024, 1024});
     syscall(SYS_close_range, 3, ~0U, 0);
     /* The leader of its session, as it is in the sandbox. */
     setsid();
