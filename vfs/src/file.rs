@@ -64,7 +64,7 @@ impl Whence {
 /// What an open file does. Access mode and offsets are the [`OpenFile`]'s business.
 ///
 /// `at` is `None` for files that have no position ([`FileOps::seekable`] is false) and always `Some` for others.
-/// Operations never wait: they return [`IoError::Again`], and the caller waits on [`FileOps::queue`].
+/// Operations never wait: they return [`IoError::Again`](kcore::io::IoError::Again), and the caller waits on [`FileOps::queue`].
 #[allow(unused_variables, reason = "defaults name their parameters for the documentation")]
 pub trait FileOps: Send + Sync + Any {
     /// Whether it has a position and `pread` works.

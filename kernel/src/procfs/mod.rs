@@ -1,6 +1,6 @@
 //! procfs, `proc(5)`: one instance for each mount, seen from a pid namespace.
 //!
-//! [`root`] lists what is at the top, [`task`] what every process and thread has; the other modules make the contents.
+//! `root` lists what is at the top, `task` what every process and thread has; the other modules make the contents.
 
 mod fd;
 mod files;
