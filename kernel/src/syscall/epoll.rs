@@ -76,8 +76,8 @@ async fn wait_events(
     max: i32,
     patience: Patience,
 ) -> Result<Result<usize, Unready>, Errno> {
-    let max = room(max)?;
     let file = cx.task.files().get_open(epoll)?;
+    let max = room(max)?;
     let instance = Epoll::of(&file).ok_or(Errno::EINVAL)?;
     let mut events = Vec::new();
     let found = wait_ready(
