@@ -3,6 +3,7 @@
 use crate::harness::{both, same};
 
 #[test]
+#[ignore = "ptrace(2) is not served to guests yet"]
 fn strace_of_another_program() {
     both(
         "strace -f -o log sh -c '/bin/echo traced; exit 4'; echo $?; grep -c execve log; grep -q 'write(1, \"traced' log && echo wrote; grep -q 'exited with 4' log && echo end",
@@ -14,6 +15,7 @@ fn strace_of_another_program() {
 }
 
 #[test]
+#[ignore = "ptrace(2) is not served to guests yet"]
 fn gdb_sets_a_breakpoint() {
     same(
         r#"cat > p.c <<'E'
