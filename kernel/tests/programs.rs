@@ -84,3 +84,8 @@ fn sockets() {
 fn splices() {
     same_as_here(&compile("splices", &["-static", "-w"]), &[]);
 }
+
+#[test]
+fn extended_attributes() {
+    same_as_here(&compile("attributes", &["-static"]), &[]);
+}
