@@ -23,7 +23,6 @@ const SA_RESTORER: u64 = 0x0400_0000;
 struct Plan {
     base: u64,
     fds: [(i32, i32); 5],
-    code_len: u64,
     filter: Vec<libc::sock_filter>,
     /// Address, length and signature of the forking thread's restartable-sequences area.
     rseq: Option<(u64, u32)>,
@@ -42,7 +41,6 @@ pub(super) fn fork_seed(files: &Files, base: u64) -> Result<i32, Errno> {
             (files.acks.fd(), FD_ACK),
             (files.code, FD_CODE),
         ],
-        code_len: CODE_LEN,
         filter: filter::mapper(),
         rseq: rseq_area(),
     };
@@ -128,7 +126,7 @@ unsafe fn seed_main(plan: &Plan) -> ! {
             i += 1;
         }
         libc::syscall(libc::SYS_close_range, FD_CODE + 1, u32::MAX, 0);
-        map(plan.base + CODE, plan.code_len, libc::PROT_READ | libc::PROT_EXEC, FD_CODE, 0);
+        map(plan.base + CODE, CODE_LEN, libc::PROT_READ | libc::PROT_EXEC, FD_CODE, 0);
         map(plan.base + OPS, PAGE, libc::PROT_READ, FD_OPS, 0);
         map(plan.base + ACK, PAGE, libc::PROT_READ, FD_ACK, 0);
         map(plan.base + DOORBELL, PAGE, libc::PROT_READ | libc::PROT_WRITE, FD_CONTROL, 0);
@@ -136,13 +134,7 @@ unsafe fn seed_main(plan: &Plan) -> ! {
         libc::syscall(libc::SYS_close, FD_CODE);
         let mut signal = 1;
         while signal <= 64 {
-            let ours = HANDLED[0] == signal
-                || HANDLED[1] == signal
-                || HANDLED[2] == signal
-                || HANDLED[3] == signal
-                || HANDLED[4] == signal
-                || HANDLED[5] == signal
-                || HANDLED[6] == signal;
+            let ours = HANDLED.contains(&signal);
             let action = KernelSigaction {
                 handler: if ours { plan.base + CODE + code::handler() } else { 0 },
                 flags: if ours { (libc::SA_SIGINFO | libc::SA_ONSTACK) as u64 | SA_RESTORER } else { 0 },
