@@ -15,9 +15,9 @@ use kcore::user::{Read as R, UserPtr, Write as W};
 use super::args::Arg;
 use super::{
     SysResult, allocate, attributes, clock_set, clone, copy, cred, cross, descriptor, directory, dirent,
-    execve, fcntl, futex, ioctl, itimer, limits, locks, memory, mount, names, open, pidfd, pipe, poll,
-    posix_timer, prctl, priority, process, read_write, rusage, sched, select, signal, socket, splice, stat,
-    statfs, sync, system, time, wait, xattr,
+    epoll, eventfd, execve, fcntl, futex, inotify, ioctl, itimer, limits, locks, memfd, memory, mount, names,
+    open, pidfd, pipe, poll, posix_timer, prctl, priority, process, read_write, rusage, sched, select,
+    signal, signalfd, socket, splice, stat, statfs, sync, system, time, timerfd, wait, xattr,
 };
 use crate::current::CurrentTask;
 
@@ -260,7 +260,7 @@ syscalls! {
     202 futex(addr: GuestAddr, op: u32, value: u32, timeout: GuestAddr, addr2: GuestAddr, value3: u32) => async futex::futex, Full;
     203 sched_setaffinity(pid: Pid, len: usize, mask: GuestAddr) => sync sched::sched_setaffinity, Partial("kept; any worker may serve a task");
     204 sched_getaffinity(pid: Pid, len: u32, mask: GuestAddr) => sync sched::sched_getaffinity, Full;
-    213 epoll_create(size: i32) => sync super::epoll::epoll_create, Full;
+    213 epoll_create(size: i32) => sync epoll::epoll_create, Full;
     216 remap_file_pages(start: GuestAddr, len: u64, prot: u64, page: u64, flags: u32) => sync memory::remap_file_pages, Partial("within one mapping only");
     217 getdents64(fd: Fd, buf: GuestAddr, size: u32) => sync dirent::getdents64, Full;
     218 set_tid_address(addr: GuestAddr) => sync process::set_tid_address, Full;
@@ -276,16 +276,16 @@ syscalls! {
     229 clock_getres(clock: i32, out: GuestAddr) => sync time::clock_getres, Full;
     230 clock_nanosleep(clock: i32, flags: u32, req: GuestAddr, rem: GuestAddr) => async time::clock_nanosleep, Partial("a change of the real-time clock is noticed at the end only");
     231 exit_group(status: i32) => sync process::exit_group, Full;
-    232 epoll_wait(epoll: Fd, events: UserPtr<EpollEvent, W>, max: i32, timeout: i32) => async super::epoll::epoll_wait, Full;
-    233 epoll_ctl(epoll: Fd, op: u32, fd: Fd, event: GuestAddr) => sync super::epoll::epoll_ctl, Full;
+    232 epoll_wait(epoll: Fd, events: UserPtr<EpollEvent, W>, max: i32, timeout: i32) => async epoll::epoll_wait, Full;
+    233 epoll_ctl(epoll: Fd, op: u32, fd: Fd, event: GuestAddr) => sync epoll::epoll_ctl, Full;
     234 tgkill(tgid: Pid, tid: Pid, sig: i32) => sync signal::tgkill, Full;
     235 utimes(path: UserPtr<c_char>, times: GuestAddr) => sync attributes::utimes, Full;
     247 waitid(kind: u32, id: i32, info: GuestAddr, options: u32, rusage: GuestAddr) => async wait::waitid, Full;
     251 ioprio_set(which: i32, who: i32, ioprio: i32) => sync priority::ioprio_set, Partial("kept, without effect");
     252 ioprio_get(which: i32, who: i32) => sync priority::ioprio_get, Full;
-    253 inotify_init() => sync super::inotify::inotify_init, Full;
-    254 inotify_add_watch(fd: Fd, path: UserPtr<c_char>, mask: u32) => sync super::inotify::inotify_add_watch, Partial("reading a directory is no event");
-    255 inotify_rm_watch(fd: Fd, watch: i32) => sync super::inotify::inotify_rm_watch, Full;
+    253 inotify_init() => sync inotify::inotify_init, Full;
+    254 inotify_add_watch(fd: Fd, path: UserPtr<c_char>, mask: u32) => sync inotify::inotify_add_watch, Partial("reading a directory is no event");
+    255 inotify_rm_watch(fd: Fd, watch: i32) => sync inotify::inotify_rm_watch, Full;
     257 openat(dir: Fd, path: UserPtr<c_char>, flags: u32, mode: u32) => async open::openat, Full;
     258 mkdirat(dir: Fd, path: UserPtr<c_char>, mode: u32) => sync names::mkdirat, Full;
     259 mknodat(dir: Fd, path: UserPtr<c_char>, mode: u32, dev: u32) => sync names::mknodat, Full;
@@ -308,20 +308,20 @@ syscalls! {
     277 sync_file_range(fd: Fd, offset: i64, len: i64, flags: u32) => sync sync::sync_file_range, Full;
     278 vmsplice(fd: Fd, iov: UserPtr<Iovec>, count: usize, flags: u32) => async splice::vmsplice, Full;
     280 utimensat(dir: Fd, path: UserPtr<c_char>, times: GuestAddr, flags: u32) => sync attributes::utimensat, Full;
-    281 epoll_pwait(epoll: Fd, events: UserPtr<EpollEvent, W>, max: i32, timeout: i32, mask: GuestAddr, size: usize) => async super::epoll::epoll_pwait, Full;
-    282 signalfd(fd: Fd, mask: GuestAddr, size: usize) => sync super::signalfd::signalfd, Partial("reads the signals of the thread that made it, not of the reader");
-    283 timerfd_create(clock: i32, flags: u32) => sync super::timerfd::timerfd_create, Full;
-    284 eventfd(initial: u32) => sync super::eventfd::eventfd, Full;
+    281 epoll_pwait(epoll: Fd, events: UserPtr<EpollEvent, W>, max: i32, timeout: i32, mask: GuestAddr, size: usize) => async epoll::epoll_pwait, Full;
+    282 signalfd(fd: Fd, mask: GuestAddr, size: usize) => sync signalfd::signalfd, Partial("reads the signals of the thread that made it, not of the reader");
+    283 timerfd_create(clock: i32, flags: u32) => sync timerfd::timerfd_create, Full;
+    284 eventfd(initial: u32) => sync eventfd::eventfd, Full;
     285 fallocate(fd: Fd, mode: u32, offset: i64, len: i64) => sync allocate::fallocate, Full;
-    286 timerfd_settime(fd: Fd, flags: u32, new: GuestAddr, old: GuestAddr) => sync super::timerfd::timerfd_settime, Full;
-    287 timerfd_gettime(fd: Fd, out: GuestAddr) => sync super::timerfd::timerfd_gettime, Full;
+    286 timerfd_settime(fd: Fd, flags: u32, new: GuestAddr, old: GuestAddr) => sync timerfd::timerfd_settime, Full;
+    287 timerfd_gettime(fd: Fd, out: GuestAddr) => sync timerfd::timerfd_gettime, Full;
     288 accept4(fd: Fd, addr: GuestAddr, len: GuestAddr, flags: u32) => async socket::accept4, Full;
-    289 signalfd4(fd: Fd, mask: GuestAddr, size: usize, flags: u32) => sync super::signalfd::signalfd4, Partial("reads the signals of the thread that made it, not of the reader");
-    290 eventfd2(initial: u32, flags: u32) => sync super::eventfd::eventfd2, Full;
-    291 epoll_create1(flags: u32) => sync super::epoll::epoll_create1, Full;
+    289 signalfd4(fd: Fd, mask: GuestAddr, size: usize, flags: u32) => sync signalfd::signalfd4, Partial("reads the signals of the thread that made it, not of the reader");
+    290 eventfd2(initial: u32, flags: u32) => sync eventfd::eventfd2, Full;
+    291 epoll_create1(flags: u32) => sync epoll::epoll_create1, Full;
     292 dup3(old: Fd, new: Fd, flags: u32) => sync descriptor::dup3, Full;
     293 pipe2(fds: GuestAddr, flags: u32) => sync pipe::pipe2, Full;
-    294 inotify_init1(flags: u32) => sync super::inotify::inotify_init1, Full;
+    294 inotify_init1(flags: u32) => sync inotify::inotify_init1, Full;
     295 preadv(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64) => sync read_write::preadv, Full;
     296 pwritev(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64) => async read_write::pwritev, Full;
     297 rt_tgsigqueueinfo(tgid: Pid, tid: Pid, sig: i32, info: GuestAddr) => sync signal::rt_tgsigqueueinfo, Full;
@@ -338,7 +338,7 @@ syscalls! {
     315 sched_getattr(pid: Pid, attr: GuestAddr, size: u32, flags: u32) => sync sched::sched_getattr, Full;
     316 renameat2(olddir: Fd, old: UserPtr<c_char>, newdir: Fd, new: UserPtr<c_char>, flags: u32) => sync names::renameat2, Full;
     318 getrandom(buf: GuestAddr, count: usize, flags: u32) => sync system::getrandom, Full;
-    319 memfd_create(name: UserPtr<c_char>, flags: u32) => sync super::memfd::memfd_create, Partial("no MFD_HUGETLB");
+    319 memfd_create(name: UserPtr<c_char>, flags: u32) => sync memfd::memfd_create, Partial("no MFD_HUGETLB");
     322 execveat(dir: Fd, path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr, flags: u32) => async execve::execveat, Full;
     324 membarrier(command: u32, flags: u32) => sync memory::membarrier, Partial("no barriers of restartable sequences and of instruction fetches");
     325 mlock2(addr: GuestAddr, len: u64, flags: u32) => sync memory::mlock2, Full;
@@ -356,7 +356,7 @@ syscalls! {
     437 openat2(dir: Fd, path: UserPtr<c_char>, how: GuestAddr, size: usize) => async open::openat2, Full;
     438 pidfd_getfd(pidfd: Fd, fd: Fd, flags: u32) => sync pidfd::pidfd_getfd, Full;
     439 faccessat2(dir: Fd, path: UserPtr<c_char>, mode: u32, flags: u32) => sync attributes::faccessat2, Full;
-    441 epoll_pwait2(epoll: Fd, events: UserPtr<EpollEvent, W>, max: i32, timeout: GuestAddr, mask: GuestAddr, size: usize) => async super::epoll::epoll_pwait2, Full;
+    441 epoll_pwait2(epoll: Fd, events: UserPtr<EpollEvent, W>, max: i32, timeout: GuestAddr, mask: GuestAddr, size: usize) => async epoll::epoll_pwait2, Full;
     449 futex_waitv(waiters: GuestAddr, n: u32, flags: u32, timeout: GuestAddr, clock: i32) => async futex::futex_waitv, Full;
     452 fchmodat2(dir: Fd, path: UserPtr<c_char>, mode: u32, flags: u32) => sync attributes::fchmodat2, Full;
     454 futex_wake(addr: GuestAddr, mask: u64, n: i32, flags: u32) => sync futex::futex_wake, Full;
