@@ -4,6 +4,7 @@
 //! after the queue's lock is released, so a waker may take any lock of rank above 850 and wake other queues.
 
 use alloc::sync::Arc;
+use core::panic::Location;
 use core::task::Waker;
 
 use slab::Slab;
@@ -59,6 +60,7 @@ pub struct WaitQueue(Arc<Inner>);
 struct Inner {
     entries: Mutex<Slab<Entry>>,
     count: AtomicUsize,
+    made_at: &'static Location<'static>,
 }
 
 struct Entry {
@@ -70,18 +72,25 @@ struct Entry {
 }
 
 impl Default for WaitQueue {
+    #[track_caller]
     fn default() -> Self {
         WaitQueue(Arc::new(Inner {
             entries: Mutex::new(&WAIT_QUEUE, Slab::new()),
             count: AtomicUsize::new(0),
+            made_at: Location::caller(),
         }))
     }
 }
 
 impl WaitQueue {
     /// An empty queue.
+    #[track_caller]
     pub fn new() -> WaitQueue {
         WaitQueue::default()
+    }
+    /// Where in the code it was made: the nearest to a name that a queue has, for reports of what is waited for.
+    pub fn made_at(&self) -> &'static Location<'static> {
+        self.0.made_at
     }
     /// Calls `waker` at each wake for any of `events` (or `ERR`/`HUP`), until the registration is dropped.
     pub fn register(&self, events: Events, waker: &Waker) -> Registration {
@@ -216,6 +225,10 @@ impl WaitSet {
     /// Registers `waker` on all queues.
     pub fn register(&self, waker: &Waker) -> SmallVec<[Registration; 2]> {
         self.entries.iter().map(|(q, e)| q.register(*e, waker)).collect()
+    }
+    /// The queues, and what matters on each.
+    pub fn iter(&self) -> impl Iterator<Item = (&WaitQueue, Events)> {
+        self.entries.iter().map(|(q, e)| (q, *e))
     }
     /// Whether there are no queues.
     pub fn is_empty(&self) -> bool {

@@ -126,6 +126,7 @@ impl CurrentTask {
                     timer = Some(self.kernel.timers().arm(at, sleeper));
                 }
             }
+            self.note_wait(set, deadline);
             Poll::Pending
         })
         .await;
@@ -143,7 +144,11 @@ impl CurrentTask {
             if registrations.is_none() {
                 registrations = Some(set.register(cx.waker()));
             }
-            if attempt().is_ok() || self.task.core.fatal_pending() { Poll::Ready(()) } else { Poll::Pending }
+            if attempt().is_ok() || self.task.core.fatal_pending() {
+                return Poll::Ready(());
+            }
+            self.note_wait(set, None);
+            Poll::Pending
         })
         .await;
     }

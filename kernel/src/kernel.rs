@@ -24,6 +24,7 @@ use crate::run::run_task;
 use crate::sched::Executor;
 use crate::usage::{Load, metered};
 use crate::uts::UtsNamespace;
+use crate::waits::Waits;
 
 static INIT: LockClass = LockClass::new("init's status", 920);
 
@@ -66,6 +67,7 @@ pub struct Kernel {
     anon_inos: AtomicU64,
     load: Load,
     lock_waits: LockWaits,
+    waits: Waits,
     boot_id: String,
     logins: AtomicU32,
     memfds: Result<Memfds, Errno>,
@@ -95,6 +97,7 @@ impl Kernel {
             anon_inos: AtomicU64::new(1),
             load,
             lock_waits: LockWaits::default(),
+            waits: Waits::default(),
             memfds,
             boot_id,
             logins: AtomicU32::new(1),
@@ -139,6 +142,10 @@ impl Kernel {
     pub(crate) fn lock_waits(&self) -> &LockWaits {
         &self.lock_waits
     }
+    /// Who says what it waits for.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
+    }
     /// Where memfds live. Errors: `ENOSPC` if there was no memory for that.
     pub(crate) fn memfds(&self) -> Result<&Memfds, Errno> {
         self.memfds.as_ref().map_err(|e| *e)
@@ -169,7 +176,7 @@ impl Kernel {
         }
         let core = current.task.core.clone();
         core.set_start_time(self.host.clock.monotonic());
-        self.executor.spawn(metered(self.clone(), core, run_task(current)));
+        self.executor.spawn(core.id().0, metered(self.clone(), core, run_task(current)));
     }
     /// How init ended; `None` while it lives.
     pub fn exit_status(&self) -> Option<ExitStatus> {

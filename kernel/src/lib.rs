@@ -29,6 +29,7 @@ mod tty;
 mod usage;
 mod usermem;
 mod uts;
+mod waits;
 
 pub use self::task::{Resources, Task};
 pub use ::task::ExitStatus;
@@ -36,3 +37,4 @@ pub use current::{CurrentTask, WaitEnd};
 pub use exec::{ExecRequest, exec};
 pub use kernel::{Host, Kernel, TraceSink};
 pub use uts::UtsNamespace;
+pub use waits::Waiting;

@@ -274,6 +274,13 @@ impl Task {
         let old = core::mem::replace(&mut self.wakers.lock().waker, waker);
         drop(old);
     }
+    /// Wakes its future for nothing: whatever it waits for, it looks again.
+    pub fn wake(&self) {
+        let waker = self.wakers.lock().waker.clone();
+        if let Some(w) = waker {
+            w.wake();
+        }
+    }
     /// Sets what makes a guest thread leave its code (a platform's kicker). It and the waker may take only locks of rank
     /// above 910.
     pub fn set_kick(&self, kick: Arc<dyn Fn() + Send + Sync>) {

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::future::Future;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -31,6 +32,14 @@ impl Queue {
     fn pop(&self) -> Option<Arc<Runnable>> {
         self.ready.lock().pop_front()
     }
+    fn pop_chosen(&self, choose: impl FnOnce(&[u64]) -> usize) -> Option<Arc<Runnable>> {
+        let names: Vec<u64> = self.ready.lock().iter().map(|r| r.name()).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let place = choose(&names);
+        self.ready.lock().remove(place)
+    }
 }
 
 /// Runs futures on however many threads call [`Executor::work`].
@@ -50,9 +59,9 @@ impl Executor {
             Queue { ready: Mutex::new(&RUN_QUEUE, VecDeque::new()), sleeping: AtomicUsize::new(0), idle };
         Executor { queue: Arc::new(queue), timers, clock, stop: AtomicBool::new(false) }
     }
-    /// Adds a future; some worker will poll it.
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        let r = Runnable::queued(Box::pin(future), &self.queue);
+    /// Adds a future; some worker will poll it. `name` stands for it in [`Executor::step`].
+    pub fn spawn(&self, name: u64, future: impl Future<Output = ()> + Send + 'static) {
+        let r = Runnable::queued(name, Box::pin(future), &self.queue);
         self.queue.push(r);
     }
     /// Polls futures and fires timers until [`Executor::stop`].
@@ -66,12 +75,24 @@ impl Executor {
             self.sleep();
         }
     }
+    /// Polls one future, for a caller that decides what runs, in place of the workers: `choose` gets the names of all that can run, in
+    /// the order in which they became ready, and returns a place among them. Returns the name of the one that was polled, or `None` if none can run.
+    pub fn step(&self, choose: impl FnOnce(&[u64]) -> usize) -> Option<u64> {
+        let r = self.queue.pop_chosen(choose)?;
+        r.poll();
+        Some(r.name())
+    }
+    /// Whether [`Executor::stop`] was called.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
     /// Ends all workers as soon as they have finished what they poll.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
         self.queue.idle.wake();
     }
-    fn fire_timers(&self) {
+    /// Fires the timers that are due. [`Executor::work`] does that itself.
+    pub fn fire_timers(&self) {
         if let Some(next) = self.timers.next_deadline() {
             let now = self.clock.monotonic();
             if next <= now {
@@ -90,5 +111,50 @@ impl Executor {
             }
         }
         self.queue.sleeping.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::AtomicU64;
+
+    use kcore::host::{ClockSource, Nanos};
+
+    use super::*;
+
+    struct Never;
+    impl Sleeper for Never {
+        fn epoch(&self) -> u32 {
+            0
+        }
+        fn sleep(&self, _: u32, _: Option<Nanos>) {
+            panic!("whoever steps does not sleep");
+        }
+        fn wake(&self) {}
+    }
+    impl Clock for Never {
+        fn now(&self, _: ClockSource) -> Nanos {
+            0
+        }
+    }
+
+    #[test]
+    fn a_caller_chooses_what_runs() {
+        let executor = Executor::new(Arc::new(Never), Arc::default(), Arc::new(Never));
+        let ran = Arc::new(AtomicU64::new(0));
+        for name in [5, 6, 7] {
+            let ran = ran.clone();
+            executor.spawn(name, async move {
+                ran.store(name, Ordering::SeqCst);
+            });
+        }
+        let mut offered = Vec::new();
+        while let Some(name) = executor.step(|names| {
+            offered.push(names.to_vec());
+            names.len() / 2
+        }) {
+            assert_eq!(ran.load(Ordering::SeqCst), name);
+        }
+        assert_eq!(offered, [vec![5, 6, 7], vec![5, 7], vec![5]]);
     }
 }

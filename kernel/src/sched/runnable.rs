@@ -25,6 +25,7 @@ const DONE: u8 = 4;
 pub(super) type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(super) struct Runnable {
+    name: u64,
     future: Mutex<Option<BoxFuture>>,
     state: AtomicU8,
     queue: Weak<Queue>,
@@ -32,12 +33,17 @@ pub(super) struct Runnable {
 
 impl Runnable {
     /// A future that is in the queue already.
-    pub(super) fn queued(future: BoxFuture, queue: &Arc<Queue>) -> Arc<Runnable> {
+    pub(super) fn queued(name: u64, future: BoxFuture, queue: &Arc<Queue>) -> Arc<Runnable> {
         Arc::new(Runnable {
+            name,
             future: Mutex::new(&FUTURE, Some(future)),
             state: AtomicU8::new(QUEUED),
             queue: Arc::downgrade(queue),
         })
+    }
+
+    pub(super) fn name(&self) -> u64 {
+        self.name
     }
 
     /// Polls the future, which this worker has taken from the queue. Returns whether it completed.

@@ -1,6 +1,7 @@
 //! The declaration of every system call: number, name, arguments, handler, status. Dispatch, traces and the compatibility page come
 //! from it, and so can generators of test programs.
 
+use alloc::format;
 use alloc::string::String;
 use core::ffi::c_char;
 use core::fmt::Write;
@@ -376,9 +377,17 @@ pub fn entry(number: u32) -> Option<&'static Entry> {
 
 /// One line for `--strace`.
 pub(super) fn trace_line(pid: Pid, nr: u64, args: [u64; 6], result: SysResult) -> String {
+    let call = call_text(nr, args);
+    match result {
+        Ok(v) => format!("[{pid}] {call} = {v:#x}"),
+        Err(e) => format!("[{pid}] {call} = -1 {e:?} ({})", e.text()),
+    }
+}
+
+/// A call with its arguments.
+pub(crate) fn call_text(nr: u64, args: [u64; 6]) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write!(out, "[{pid}] ");
     match u32::try_from(nr).ok().and_then(entry) {
         Some(e) => {
             let _ = write!(out, "{}(", e.name);
@@ -392,10 +401,6 @@ pub(super) fn trace_line(pid: Pid, nr: u64, args: [u64; 6], result: SysResult) -
             let _ = write!(out, "syscall_{nr}({args:x?})");
         }
     }
-    let _ = match result {
-        Ok(v) => write!(out, " = {v:#x}"),
-        Err(e) => write!(out, " = -1 {e:?} ({})", e.text()),
-    };
     out
 }
 
