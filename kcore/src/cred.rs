@@ -10,12 +10,25 @@ pub use crate::user_ns::UserNamespace;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct CapSet(pub u64);
 
-/// A capability, by its number in `linux/capability.h`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-#[repr(u8)]
-#[expect(missing_docs, reason = "the names are those of capabilities(7)")]
-pub enum Cap {
-    Chown = 0,
+/// Declares [`Cap`] in the order of the numbers, and the list that numbers are looked up in.
+macro_rules! capabilities {
+    ($($name:ident,)*) => {
+        /// A capability, by its number in `linux/capability.h`.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+        #[repr(u8)]
+        #[expect(missing_docs, reason = "the names are those of capabilities(7)")]
+        pub enum Cap {
+            $($name,)*
+        }
+
+        impl Cap {
+            const ALL: &[Cap] = &[$(Cap::$name,)*];
+        }
+    };
+}
+
+capabilities! {
+    Chown,
     DacOverride,
     DacReadSearch,
     Fowner,
@@ -61,61 +74,15 @@ pub enum Cap {
 impl Cap {
     /// The capability of this number.
     pub fn new(n: u64) -> Option<Cap> {
-        const ALL: [Cap; 41] = {
-            use Cap::*;
-            [
-                Chown,
-                DacOverride,
-                DacReadSearch,
-                Fowner,
-                Fsetid,
-                Kill,
-                Setgid,
-                Setuid,
-                Setpcap,
-                LinuxImmutable,
-                NetBindService,
-                NetBroadcast,
-                NetAdmin,
-                NetRaw,
-                IpcLock,
-                IpcOwner,
-                SysModule,
-                SysRawio,
-                SysChroot,
-                SysPtrace,
-                SysPacct,
-                SysAdmin,
-                SysBoot,
-                SysNice,
-                SysResource,
-                SysTime,
-                SysTtyConfig,
-                Mknod,
-                Lease,
-                AuditWrite,
-                AuditControl,
-                Setfcap,
-                MacOverride,
-                MacAdmin,
-                Syslog,
-                WakeAlarm,
-                BlockSuspend,
-                AuditRead,
-                Perfmon,
-                Bpf,
-                CheckpointRestore,
-            ]
-        };
-        ALL.get(usize::try_from(n).ok()?).copied()
+        Cap::ALL.get(usize::try_from(n).ok()?).copied()
     }
 }
 
 impl CapSet {
     /// No capability.
     pub const EMPTY: CapSet = CapSet(0);
-    /// All capabilities that Linux defines, 0 to 40.
-    pub const ALL: CapSet = CapSet((1 << 41) - 1);
+    /// All capabilities that Linux defines.
+    pub const ALL: CapSet = CapSet((1 << Cap::ALL.len()) - 1);
 
     /// Whether `cap` is in the set.
     pub const fn has(self, cap: Cap) -> bool {

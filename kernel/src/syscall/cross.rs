@@ -11,7 +11,7 @@ use kcore::addr::GuestAddr;
 use kcore::id::{Fd, Pid};
 use kcore::io::{IoSink, IoSource};
 use kcore::user::{UserMemory, UserPtr};
-use mm::{AddressSpace, UserSink, UserSource};
+use mm::{AddressSpace, IovecList, UserSink, UserSource};
 use task::Task;
 
 use super::SysResult;
@@ -62,6 +62,37 @@ fn for_chunks(pieces: &[(u64, u64)], mut copy: impl FnMut(GuestAddr, usize) -> u
     done
 }
 
+/// A copy between the caller's pieces and those of another process.
+struct Transfer {
+    own: Arc<AddressSpace>,
+    local: IovecList,
+    remote: Vec<(u64, u64)>,
+}
+
+impl Transfer {
+    /// Reads both lists. Errors: `EINVAL`, `EFAULT`.
+    fn read(
+        cx: &CurrentTask,
+        (local, local_count): (UserPtr<Iovec>, usize),
+        (remote, remote_count): (UserPtr<Iovec>, usize),
+        flags: u64,
+    ) -> Result<Self, Errno> {
+        if flags != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let local = cx.read_iovecs(local, local_count)?;
+        let remote = remote_pieces(cx, remote, remote_count)?;
+        Ok(Transfer { own: cx.task.mm().clone(), local, remote })
+    }
+
+    /// Calls `copy` with pieces of the remote memory, as [`for_chunks`]. Errors: `EFAULT` if there was something to copy and nothing was.
+    fn run(&self, copy: impl FnMut(GuestAddr, usize) -> usize) -> SysResult {
+        let done = for_chunks(&self.remote, copy);
+        let wanted = self.remote.iter().any(|(_, len)| *len > 0);
+        if done == 0 && wanted { Err(Errno::EFAULT) } else { Ok(done as u64) }
+    }
+}
+
 /// `process_vm_readv(2)`: what could be copied. Errors: `EINVAL`, `ESRCH`, `EPERM`, `EFAULT`.
 pub(super) fn process_vm_readv(
     cx: &mut CurrentTask,
@@ -72,24 +103,18 @@ pub(super) fn process_vm_readv(
     remote_count: usize,
     flags: u64,
 ) -> SysResult {
-    if flags != 0 {
-        return Err(Errno::EINVAL);
-    }
-    let own = cx.task.mm().clone();
-    let list = cx.read_iovecs(local, local_count)?;
-    let mut sink = UserSink::new(&own, &list);
-    let pieces = remote_pieces(cx, remote, remote_count)?;
+    let transfer = Transfer::read(cx, (local, local_count), (remote, remote_count), flags)?;
+    let mut sink = UserSink::new(&transfer.own, &transfer.local);
     if sink.remaining() == 0 {
         return Ok(0);
     }
     let theirs = memory_of(cx, pid)?;
     let mut buf = vec![0; CHUNK];
-    let done = for_chunks(&pieces, |at, n| {
+    transfer.run(|at, n| {
         let n = n.min(sink.remaining());
         let got = theirs.copy_in(at, &mut buf[..n]);
         sink.write(&buf[..got]).unwrap_or(0)
-    });
-    finished(done, &pieces)
+    })
 }
 
 /// `process_vm_writev(2)`: what could be copied. Errors: `EINVAL`, `ESRCH`, `EPERM`, `EFAULT`.
@@ -102,28 +127,18 @@ pub(super) fn process_vm_writev(
     remote_count: usize,
     flags: u64,
 ) -> SysResult {
-    if flags != 0 {
-        return Err(Errno::EINVAL);
-    }
-    let own = cx.task.mm().clone();
-    let list = cx.read_iovecs(local, local_count)?;
-    let mut source = UserSource::new(&own, &list);
-    let pieces = remote_pieces(cx, remote, remote_count)?;
+    let transfer = Transfer::read(cx, (local, local_count), (remote, remote_count), flags)?;
+    let mut source = UserSource::new(&transfer.own, &transfer.local);
     if source.remaining() == 0 {
         return Ok(0);
     }
     let theirs = memory_of(cx, pid)?;
     let mut buf = vec![0; CHUNK];
-    let done = for_chunks(&pieces, |at, n| {
+    transfer.run(|at, n| {
         let n = n.min(source.remaining());
         let got = source.read(&mut buf[..n]).unwrap_or(0);
         theirs.copy_out(at, &buf[..got])
-    });
-    finished(done, &pieces)
-}
-
-fn finished(done: usize, pieces: &[(u64, u64)]) -> SysResult {
-    if done == 0 && pieces.iter().any(|(_, len)| *len > 0) { Err(Errno::EFAULT) } else { Ok(done as u64) }
+    })
 }
 
 /// What `kcmp` answers for parts that differ, without telling an order.
