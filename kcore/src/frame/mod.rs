@@ -3,12 +3,16 @@
 //! A frame is named by its offset in that file, never by an address, so that a sandbox can be written down or shared
 //! copy-on-write. Every page has a reference count; a [`Frame`] owns one reference.
 
+mod heap;
+
 use alloc::sync::Arc;
 use core::fmt;
 
 use abi::Errno;
 
 use crate::addr::PAGE_SIZE;
+
+pub use heap::HeapFrames;
 
 /// A byte offset in the memory file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
