@@ -22,10 +22,10 @@ fn main() {
 
 fn explain(n: u32) {
     println!("{n}:");
-    if let Some(name) = nr::x86_64::name(n.into()) {
+    if let Some(name) = nr::x86_64::name(n) {
         println!("  system call of x86-64: {name}");
     }
-    if let Some(name) = nr::aarch64::name(n.into()) {
+    if let Some(name) = nr::aarch64::name(n) {
         println!("  system call of arm64: {name}");
     }
     let errno = i32::try_from(n).ok().and_then(Errno::from_raw);
