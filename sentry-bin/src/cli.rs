@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::tree::{self, Access, Bind, Root};
 use crate::user::UserSpec;
-use crate::{compat, sandbox};
+use crate::{bench, compat, sandbox};
 
 /// Runs unmodified Linux programs on a userspace kernel.
 #[derive(Parser)]
@@ -51,6 +51,19 @@ enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Measure what the sandbox costs, natively and in the sandbox in turns.
+    Bench(bench::BenchOptions),
+    /// What `bench` runs on both sides.
+    #[command(hide = true)]
+    BenchGuest {
+        /// The benchmark.
+        name: String,
+        #[command(flatten)]
+        places: bench::Places,
+    },
+    /// A guest that sleeps, for `bench`.
+    #[command(hide = true)]
+    BenchIdle(bench::Idle),
 }
 
 /// What runs guest code.
@@ -110,5 +123,8 @@ pub(crate) fn run() -> Result<ExitCode> {
             compat::print(markdown);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::BenchGuest { name, places } => Ok(bench::serve(&name, &places).map(|()| ExitCode::SUCCESS)?),
+        Command::BenchIdle(idle) => Ok(bench::be_idle(idle).map(|()| ExitCode::SUCCESS)?),
     }
 }

@@ -1,7 +1,8 @@
 //! Picket's sandbox: runs unmodified Linux programs on a userspace kernel.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod bench;
 mod cli;
 mod compat;
 mod host;

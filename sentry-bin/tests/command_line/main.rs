@@ -1,5 +1,6 @@
 //! What `sentry-bin` promises to the process that starts it: statuses, messages, signals, descriptors, and that nothing stays behind.
 
+mod bench;
 mod refusals;
 mod remains;
 mod sandbox;
