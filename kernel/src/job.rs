@@ -29,9 +29,9 @@ impl ProcessGroup for Members {
         self.pid.id()
     }
     fn signal(&self, sig: i32) {
+        let Some(info) = Signal::new(sig).map(SigInfo::kernel) else { return };
         // Nobody may be left to take it.
-        let info = Signal::new(sig).map(SigInfo::kernel);
-        self.processes.send_to_pgrp(&self.pid, info, &|_| true).ok();
+        self.processes.send_to_pgrp(&self.pid, info).ok();
     }
 }
 

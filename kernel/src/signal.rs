@@ -41,14 +41,12 @@ impl CurrentTask {
         self.restart(interrupted);
     }
 
-    async fn stand_still(&mut self) {
+    /// Waits until nothing stops the task. A stop ends by an interrupt, which wakes; the wait itself waits for nothing else.
+    pub(crate) async fn stand_still(&mut self) {
         let core = self.task.core.clone();
-        // A stop ends by a signal, which interrupts; the wait itself waits for nothing else.
-        while core.is_stopped() && !core.fatal_pending() {
-            let still = || if core.is_stopped() { Err(kcore::io::IoError::Again) } else { Ok(()) };
-            let _ = self.wait(&WaitSet::new(), None, still).await;
-            core.take_interrupt();
-        }
+        let still = || if core.is_stopped() { Err(kcore::io::IoError::Again) } else { Ok(()) };
+        self.wait_killable(&WaitSet::new(), still).await;
+        core.take_interrupt();
     }
 
     fn enter_handler(&mut self, info: &SigInfo, action: &SigAction) {

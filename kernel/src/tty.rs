@@ -61,7 +61,7 @@ impl CurrentTask {
             return Err(Errno::EIO);
         }
         // The caller is in the group, so somebody gets it.
-        processes.send_to_pgrp(&pgrp, Some(SigInfo::kernel(signal)), &|_| true).ok();
+        processes.send_to_pgrp(&pgrp, SigInfo::kernel(signal)).ok();
         Err(self.interrupted(Restart::Sys))
     }
     /// Errors: as the caller's process group is in the background of the terminal that `file` is, and the terminal stops such output

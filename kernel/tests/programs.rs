@@ -89,3 +89,8 @@ fn splices() {
 fn extended_attributes() {
     same_as_here(&compile("attributes", &["-static"]), &[]);
 }
+
+#[test]
+fn stops() {
+    same_as_here(&compile("stops", &["-static"]), &[]);
+}

@@ -90,7 +90,7 @@ impl Forwarder {
         let processes = self.kernel.processes();
         // An init that has ended takes no signals.
         match processes.pgrp(&self.init) {
-            Some(pgrp) if !to_init_only => processes.send_to_pgrp(&pgrp, Some(info), &|_| true).ok(),
+            Some(pgrp) if !to_init_only => processes.send_to_pgrp(&pgrp, info).ok(),
             _ => processes.send_to_group(&self.init, info, true).ok(),
         };
     }

@@ -191,7 +191,8 @@ impl ProcessTable {
         });
         Ok(task)
     }
-    /// Makes a child of `parent`, or a thread beside it, [`clone(2)`]. The child does not run until its future does.
+    /// Makes a child of `parent`, or a thread beside it, [`clone(2)`]. The child does not run until its future does. Signals to many
+    /// processes since [`Task::begin_fork`] go to it too.
     ///
     /// Errors: `EINVAL` for flags that do not go together; `EAGAIN` at `RLIMIT_NPROC` or without numbers; `ENOMEM` if the
     /// namespace's init is dead; `EEXIST`, `EPERM` for `set_tid`; `ESRCH` if the parent is dying.
@@ -281,6 +282,7 @@ impl ProcessTable {
         if parent.no_new_privs() {
             task.set_no_new_privs();
         }
+        let missed = parent.end_fork();
         task.vfork_pending.store(f.contains(CloneFlags::VFORK), Ordering::SeqCst);
         {
             let mut sigs = group.signals.lock();
@@ -291,6 +293,9 @@ impl ProcessTable {
                 t.killed = sigs.exit.is_some() || sigs.exec.is_some();
             }
             sigs.threads.insert(tid, t);
+            if !thread {
+                sigs.shared.mark(missed);
+            }
             sigs.recalc(tid, false);
         }
         tree.insert_task(&task, gid);

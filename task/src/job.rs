@@ -61,14 +61,6 @@ impl ProcessTable {
         }
         parent.child_queue.wake_all();
     }
-    /// Whether both are in one session.
-    pub fn same_session(&self, a: &ThreadGroup, b: &ThreadGroup) -> bool {
-        let tree = self.tree.lock();
-        match (tree.groups.get(&a.id()), tree.groups.get(&b.id())) {
-            (Some(a), Some(b)) => a.session.id == b.session.id,
-            _ => false,
-        }
-    }
     /// The process group of a process.
     pub fn pgrp(&self, group: &ThreadGroup) -> Option<Arc<PidNode>> {
         self.tree.lock().groups.get(&group.id()).map(|g| g.pgrp.clone())

@@ -87,3 +87,38 @@ fn a_hang_up_reaches_the_leader_now_and_the_foreground_at_its_end() {
     t.exit_thread(&leader, ExitStatus::Exited(0));
     assert_eq!(t.dequeue(&job).unwrap().info.signal, Signal::HUP);
 }
+
+#[test]
+fn a_signal_to_a_group_reaches_the_child_that_a_member_is_making() {
+    let (t, init) = start();
+    let parent = child(&t, &init);
+    t.setpgid(&parent, parent.tid(), parent.tid()).unwrap();
+    parent.begin_fork().unwrap();
+    t.kill(&init, -parent.tid().0, Some(Signal::TERM)).unwrap();
+    let c = child(&t, &parent);
+    assert!(matches!(t.dequeue(&c).unwrap().action, Action::Terminate { .. }));
+    assert_eq!(parent.begin_fork(), Err(abi::Errno::EINTR), "it has that signal to take first");
+}
+
+#[test]
+fn a_signal_to_a_process_is_not_for_its_next_child() {
+    let (t, init) = start();
+    let parent = child(&t, &init);
+    parent.begin_fork().unwrap();
+    t.kill(&init, parent.tid().0, Some(Signal::TERM)).unwrap();
+    assert_eq!(t.dequeue(&child(&t, &parent)), None);
+}
+
+#[test]
+fn a_continuation_takes_back_the_stop_of_a_child_in_the_making() {
+    let (t, init) = start();
+    let parent = child(&t, &init);
+    t.setpgid(&parent, parent.tid(), parent.tid()).unwrap();
+    parent.begin_fork().unwrap();
+    for s in [Signal::STOP, Signal::CONT] {
+        t.kill(&init, -parent.tid().0, Some(s)).unwrap();
+    }
+    let c = child(&t, &parent);
+    assert_eq!(t.dequeue(&c), None);
+    assert!(!c.is_stopped());
+}

@@ -17,6 +17,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::SysResult;
 use crate::current::CurrentTask;
 use crate::pidfd::{Pidfd, install_pidfd};
+use crate::restart::Restart;
 use crate::space::fork_memory;
 use crate::task::{Parts, Resources, Task};
 
@@ -170,6 +171,9 @@ fn plan_of(cx: &CurrentTask, a: &CloneArgs, size: usize) -> Result<Plan, Errno> 
 /// Makes the task, and waits for a child of `vfork`.
 async fn start(cx: &mut CurrentTask, plan: Plan) -> SysResult {
     plan.check()?;
+    if cx.task.core.begin_fork().is_err() {
+        return Err(cx.interrupted(Restart::Always));
+    }
     let pidfd = if plan.has(CLONE_PIDFD) { Some(reserve_pidfd(cx, &plan)?) } else { None };
     let made = make(cx, &plan);
     let (child, current) = match made {

@@ -4,6 +4,7 @@ mod action;
 mod deliver;
 pub mod frame_x86_64;
 mod info;
+mod many;
 mod queue;
 mod send;
 mod state;
@@ -12,8 +13,8 @@ pub use action::{SaFlags, SigAction, SigHandlers};
 pub use deliver::{Action, Delivery};
 pub use info::{SigFields, SigInfo, code};
 pub use queue::{Pending, QueueSlot};
+pub use send::may_signal;
 pub(crate) use send::send_kernel;
-pub use send::{SigCheck, may_signal};
 pub use state::{AltStack, SigmaskHow};
 pub(crate) use state::{GroupSignals, Notice, Stop, ThreadSignals};
 

@@ -62,6 +62,10 @@ impl Pending {
         self.set.add(s);
         Ok(true)
     }
+    /// Adds the signals of `set` without what they carry.
+    pub(crate) fn mark(&mut self, set: SigSet) {
+        self.set = self.set.or(set);
+    }
     /// Takes the first signal that is in `mask`.
     pub fn pop(&mut self, mask: SigSet) -> Option<SigInfo> {
         let s = self.set.and(mask).first()?;

@@ -1,8 +1,5 @@
 //! How signals are sent, `kill(2)`.
 
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-
 use abi::Errno;
 use kcore::cred::{Cap, Credentials};
 use kcore::id::Pid;
@@ -11,14 +8,10 @@ use kcore::wait::Events;
 use super::{Default as Dfl, GroupSignals, QueueSlot, SigAction, SigFields, SigInfo, SigSet, Signal, code};
 use crate::exit::ExitStatus;
 use crate::group::ThreadGroup;
-use crate::pid::PidNode;
 use crate::rlimit::Resource;
 use crate::table::ProcessTable;
 use crate::task::{Task, TaskId};
 use crate::timers::Notified;
-
-/// Says whether a signal may go to a task.
-pub type SigCheck<'a> = &'a dyn Fn(&Task) -> bool;
 
 fn ignored(sigs: &GroupSignals, action: &SigAction, target: Option<TaskId>, s: Signal, force: bool) -> bool {
     // What a thread blocks may be handled later, and a tracer sees also what is ignored.
@@ -111,7 +104,7 @@ pub(crate) fn send_kernel(table: &ProcessTable, group: &ThreadGroup, info: SigIn
     let _ = send_locked(group, &mut sigs, None, info, true, slot);
 }
 
-fn slot_for(
+pub(crate) fn slot_for(
     table: &ProcessTable,
     group: &ThreadGroup,
     sigs: &GroupSignals,
@@ -161,64 +154,6 @@ impl ProcessTable {
         let slot = slot_for(self, group, &sigs, &info);
         send_locked(group, &mut sigs, None, info, force, slot).map(|_| ())
     }
-    /// Sends to all members of a process group that pass `check`, as the kernel (a terminal) does with a check that says yes.
-    ///
-    /// Errors: `ESRCH` if it has no members; `EPERM` if none passes.
-    pub fn send_to_pgrp(
-        &self,
-        pgrp: &PidNode,
-        info: Option<SigInfo>,
-        check: SigCheck<'_>,
-    ) -> Result<(), Errno> {
-        let groups: Vec<_> = {
-            let tree = self.tree.lock();
-            tree.pgrp_members(pgrp)
-                .filter_map(|g| Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone())))
-                .collect()
-        };
-        self.send_to_many(&groups, info, check, |_| None)
-    }
-    fn send_to_many(
-        &self,
-        groups: &[(Arc<ThreadGroup>, Arc<Task>)],
-        info: Option<SigInfo>,
-        check: SigCheck<'_>,
-        with_sender: impl Fn(&Task) -> Option<(SigInfo, bool)>,
-    ) -> Result<(), Errno> {
-        let mut result = Err(Errno::ESRCH);
-        for (g, leader) in groups {
-            let sent = if !check(leader) {
-                Err(Errno::EPERM)
-            } else if let Some(info) = info {
-                let (info, force) = with_sender(leader).unwrap_or((info, true));
-                self.send_to_group(g, info, force)
-            } else {
-                Ok(())
-            };
-            // One success is enough.
-            if result.is_err() {
-                result = sent;
-            }
-        }
-        result
-    }
-    /// Sends to everybody in the sender's pid namespace but its init and the sender itself, as `kill(-1)`.
-    ///
-    /// Errors: `ESRCH` if there is nobody; `EPERM` if none passes.
-    pub fn kill_all(&self, sender: &Task, signal: Option<Signal>, check: SigCheck<'_>) -> Result<(), Errno> {
-        let ns = sender.pid_ns();
-        let groups: Vec<_> = {
-            let tree = self.tree.lock();
-            tree.groups
-                .values()
-                .filter(|g| g.group.tgid_in(&ns).0 > 1 && g.group.id() != sender.group().id())
-                .filter_map(|g| Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone())))
-                .collect()
-        };
-        self.send_to_many(&groups, signal.map(SigInfo::kernel), check, |to| {
-            signal.map(|s| self.from_sender(sender, to, s, code::SI_USER, None))
-        })
-    }
     /// What `sender`'s signal carries for `to`, and whether it comes from outside `to`'s pid namespace.
     pub fn from_sender(
         &self,
@@ -238,61 +173,7 @@ impl ProcessTable {
     }
     /// Whether `sender` may signal `to`, which `None` asks for a check only.
     pub fn may_send(&self, sender: &Task, to: &Task, s: Option<Signal>) -> bool {
-        let same_session = s == Some(Signal::CONT) && self.same_session(sender.group(), to.group());
-        sender.group().id() == to.group().id() || may_signal(&sender.cred(), &to.cred(), s, same_session)
-    }
-    /// Sends to the members of the process group `pgrp` that `sender` may signal; `info` is what it made up, if anything.
-    ///
-    /// Errors: `ESRCH` if it has no members; `EPERM` if the sender may signal none.
-    pub fn kill_pgrp(
-        &self,
-        sender: &Task,
-        pgrp: &PidNode,
-        s: Option<Signal>,
-        info: Option<SigInfo>,
-    ) -> Result<(), Errno> {
-        let groups: Vec<_> = {
-            let tree = self.tree.lock();
-            tree.pgrp_members(pgrp)
-                .filter_map(|g| Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone())))
-                .collect()
-        };
-        let check = |to: &Task| self.may_send(sender, to, s);
-        self.send_to_many(&groups, s.map(SigInfo::kernel), &check, |to| {
-            let (own, force) = self.from_sender(sender, to, s?, code::SI_USER, None);
-            Some((info.unwrap_or(own), force))
-        })
-    }
-    /// [`kill(2)`](https://man7.org/linux/man-pages/man2/kill.2.html) with all its meanings of `pid`; `None` only checks.
-    ///
-    /// Errors: `ESRCH`, `EPERM`.
-    pub fn kill(&self, sender: &Arc<Task>, pid: i32, s: Option<Signal>) -> Result<(), Errno> {
-        let check = |to: &Task| self.may_send(sender, to, s);
-        let ns = sender.pid_ns();
-        if pid == -1 {
-            return self.kill_all(sender, s, &check);
-        }
-        let groups: Vec<_> = {
-            let tree = self.tree.lock();
-            let pair = |g: &crate::table::GroupNode| {
-                Some((g.group.clone(), tree.tasks.get(&g.leader)?.task.clone()))
-            };
-            if pid > 0 {
-                // A thread's number names its process.
-                let t = tree.task(&ns, Pid(pid)).ok_or(Errno::ESRCH)?;
-                tree.groups.get(&t.group).and_then(pair).into_iter().collect()
-            } else {
-                let pgrp = if pid == 0 {
-                    tree.group_of(sender).ok_or(Errno::ESRCH)?.pgrp.clone()
-                } else {
-                    tree.node(&ns, Pid(pid.checked_neg().ok_or(Errno::ESRCH)?)).ok_or(Errno::ESRCH)?
-                };
-                tree.pgrp_members(&pgrp).filter_map(pair).collect()
-            }
-        };
-        self.send_to_many(&groups, s.map(SigInfo::kernel), &check, |to| {
-            s.map(|s| self.from_sender(sender, to, s, code::SI_USER, None))
-        })
+        self.tree.lock().may_send(sender, to, s)
     }
     /// [`tgkill(2)`](https://man7.org/linux/man-pages/man2/tgkill.2.html); without `tgid` it is `tkill`.
     ///

@@ -129,6 +129,8 @@ pub(crate) struct ThreadSignals {
     /// It was told to die by `exit_group` or another thread's `execve`.
     pub(crate) killed: bool,
     pub(crate) exiting: bool,
+    /// What was sent to many processes since the thread began to make a child, for that child.
+    pub(crate) for_child: Option<SigSet>,
     pub(crate) trace: Option<Trace>,
 }
 
@@ -145,6 +147,7 @@ impl ThreadSignals {
             stopped: false,
             killed: false,
             exiting: false,
+            for_child: None,
             trace: None,
         }
     }
