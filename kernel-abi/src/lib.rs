@@ -9,6 +9,7 @@ pub mod arch;
 pub mod auxv;
 pub mod errno;
 pub mod fs;
+pub mod ipc;
 pub mod mm;
 pub mod names;
 pub mod net;

@@ -14,6 +14,7 @@ use mm::FrameAllocator;
 use netstack::unix::{Transit, UnixDomain};
 use platform::{Platform, Sleeper};
 use task::futex::FutexTable;
+use task::ipc::IpcNamespace;
 use task::{ExitStatus, GroupId, ProcessTable, ThreadGroup};
 use vfs::Vfs;
 
@@ -59,6 +60,7 @@ pub struct Kernel {
     timers: Arc<TimerQueue>,
     executor: Executor,
     uts: Arc<UtsNamespace>,
+    ipc: Arc<IpcNamespace>,
     user_ns: Arc<UserNamespace>,
     processes: Arc<ProcessTable>,
     futexes: FutexTable,
@@ -88,6 +90,7 @@ impl Kernel {
             vfs,
             timers,
             executor,
+            ipc: IpcNamespace::new(user_ns.clone()),
             uts: UtsNamespace::new(user_ns.clone(), hostname.as_bytes()),
             user_ns,
             processes,
@@ -122,6 +125,10 @@ impl Kernel {
     /// The initial UTS namespace.
     pub fn uts(&self) -> &Arc<UtsNamespace> {
         &self.uts
+    }
+    /// The initial IPC namespace.
+    pub fn ipc(&self) -> &Arc<IpcNamespace> {
+        &self.ipc
     }
     /// The initial user namespace.
     pub fn user_ns(&self) -> &Arc<UserNamespace> {

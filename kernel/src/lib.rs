@@ -19,6 +19,7 @@ mod ptrace_access;
 mod restart;
 mod run;
 pub mod sched;
+mod shm;
 mod signal;
 pub mod socket;
 mod space;

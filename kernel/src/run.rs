@@ -99,6 +99,7 @@ fn end(mut cx: CurrentTask, status: ExitStatus) {
     syscall::leave_futexes(&cx);
     syscall::clear_child_tid(&mut cx);
     cx.task.core.group().note_max_rss(cx.task.mm().peak_rss() >> 10);
+    syscall::leave_ipc(&cx);
     let CurrentTask { kernel, task, thread, .. } = cx;
     let core = task.release();
     core.set_waker(None);

@@ -7,6 +7,7 @@ use kcore::cred::Credentials;
 use kcore::id::{Fd, Pid};
 use kcore::sync::{LockClass, Mutex};
 use mm::AddressSpace;
+use task::ipc::{IpcNamespace, SemUndo};
 use vfs::{FdTable, FsContext};
 
 use crate::image::Image;
@@ -22,6 +23,8 @@ pub(crate) struct Parts {
     pub(crate) files: Arc<FdTable>,
     pub(crate) fs: Arc<FsContext>,
     pub(crate) uts: Arc<UtsNamespace>,
+    pub(crate) ipc: Arc<IpcNamespace>,
+    pub(crate) undo: Arc<SemUndo>,
 }
 
 /// What others find in a [`task::Task`]: its parts, until it is dead.
@@ -46,6 +49,10 @@ impl Resources {
     /// Its UTS namespace; `None` once it is dead.
     pub fn uts(&self) -> Option<Arc<UtsNamespace>> {
         self.0.lock().as_ref().map(|p| p.uts.clone())
+    }
+    /// Its IPC namespace; `None` once it is dead.
+    pub fn ipc(&self) -> Option<Arc<IpcNamespace>> {
+        self.0.lock().as_ref().map(|p| p.ipc.clone())
     }
     /// Its descriptors; `None` once it is dead.
     pub fn files(&self) -> Option<Arc<FdTable>> {
@@ -110,6 +117,14 @@ impl Task {
     /// Its UTS namespace.
     pub fn uts(&self) -> &Arc<UtsNamespace> {
         &self.parts.uts
+    }
+    /// Its IPC namespace.
+    pub fn ipc(&self) -> &Arc<IpcNamespace> {
+        &self.parts.ipc
+    }
+    /// Whether no other task has its address space.
+    pub(crate) fn is_last_in_memory(&self) -> bool {
+        Arc::strong_count(self.mm()) <= OWN_REFERENCES
     }
     /// Its descriptors.
     pub fn files(&self) -> &Arc<FdTable> {

@@ -71,6 +71,11 @@ fn timers() {
 }
 
 #[test]
+fn system_v_ipc() {
+    same_as_here(&compile("sysvipc", &["-static", "-w"]), &[]);
+}
+
+#[test]
 fn signals() {
     same_as_here(&compile("signals", &["-static", "-w"]), &[]);
 }

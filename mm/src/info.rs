@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use abi::Errno;
 use kcore::addr::{GuestAddr, GuestRange, PAGE_SIZE};
-use kcore::mappable::MappableInfo;
+use kcore::mappable::{Mappable, MappableInfo};
 
 use crate::ops::round_up;
 use crate::resident::Kind;
@@ -100,6 +100,17 @@ impl AddressSpace {
     pub fn vmas(&self) -> Vec<VmaInfo> {
         let inner = self.inner.read();
         inner.vmas.iter().map(|v| VmaInfo::of(&inner, v)).collect()
+    }
+    /// What is mapped in shared mappings, where, and from which offset on.
+    pub fn shared_objects(&self) -> Vec<(GuestRange, u64, Arc<dyn Mappable>)> {
+        let inner = self.inner.read();
+        let shared = inner.vmas.iter().filter(|v| v.shared());
+        shared
+            .filter_map(|v| {
+                let (file, offset) = v.file_at(v.start)?;
+                Some((guest_range(v.start, v.end), offset, file.object.clone()))
+            })
+            .collect()
     }
     /// Totals.
     pub fn stats(&self) -> SpaceStats {

@@ -10,6 +10,7 @@ pub mod exit;
 pub mod fork;
 pub mod futex;
 pub mod group;
+pub mod ipc;
 mod job;
 pub mod pid;
 pub mod prctl;

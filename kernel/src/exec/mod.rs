@@ -20,6 +20,7 @@ use crate::loader::{self, ElfFile, Script, StackInfo};
 use crate::space::{Memory, new_memory};
 use crate::task::{Parts, Resources, Task};
 use task::InitSpec;
+use task::ipc::SemUndo;
 use task::rlimit::{Resource, Rlimits};
 
 /// How deep scripts may run scripts, as Linux has it.
@@ -97,9 +98,17 @@ pub fn exec(kernel: &Arc<Kernel>, req: ExecRequest) -> Result<CurrentTask, Errno
     let processes = kernel.processes();
     let cred = Arc::new(program.cred);
     let spec = InitSpec { ns: processes.root_ns().clone(), cred, rlimits, comm: [0; 16] };
-    let parts = Parts { memory: program.memory, files: req.files, fs: req.fs, uts: kernel.uts().clone() };
+    let parts = Parts {
+        memory: program.memory,
+        files: req.files,
+        fs: req.fs,
+        uts: kernel.uts().clone(),
+        ipc: kernel.ipc().clone(),
+        undo: SemUndo::new(),
+    };
     let core = processes.spawn_init(spec, Resources::new(parts.clone()))?;
     core.set_comm(&program.name);
+    parts.undo.enter();
     Ok(CurrentTask::new(kernel, Task::new(core, parts), thread, program.regs))
 }
 

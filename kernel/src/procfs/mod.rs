@@ -15,6 +15,7 @@ mod stat;
 mod status;
 mod sysctl;
 mod system;
+mod sysvipc;
 mod task;
 mod text;
 mod tuning;

@@ -12,7 +12,7 @@ use vfs::context::Caller;
 use vfs::fs::pseudo::{FixedDir, FixedLink, PseudoAttr, PseudoDir, PseudoLink, PseudoNode};
 
 use super::task::TaskDir;
-use super::{Proc, sysctl, system};
+use super::{Proc, sysctl, system, sysvipc};
 
 pub(super) struct Root {
     proc: Arc<Proc>,
@@ -28,6 +28,7 @@ impl Root {
                 .link("mounts", FixedLink(b"self/mounts".to_vec()))
                 .link("net", FixedLink(b"self/net".to_vec()))
                 .with("sys", sysctl::dir(&proc))
+                .with("sysvipc", PseudoNode::dir(sysvipc::dir(&proc)))
                 .with("tty", PseudoNode::dir(system::tty(&proc)))
                 .with("fs", PseudoNode::dir(FixedDir::new()));
             for (name, file) in system::files(&proc) {

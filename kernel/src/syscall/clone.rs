@@ -10,6 +10,7 @@ use kcore::id::{Fd, Pid};
 use kcore::io::IoError;
 use kcore::user::{UserMemory, UserPtr};
 use kcore::wait::{Events, WaitSet};
+use task::ipc::{IpcNamespace, SemUndo};
 use task::signal::Signal;
 use task::{CloneFlags, CloneSpec};
 use zerocopy::{FromZeros, IntoBytes};
@@ -22,13 +23,8 @@ use crate::space::fork_memory;
 use crate::task::{Parts, Resources, Task};
 
 /// Namespaces that cannot be made yet: `EINVAL`, as on a kernel built without them.
-const NO_NAMESPACES: u64 = CLONE_NEWNS
-    | CLONE_NEWCGROUP
-    | CLONE_NEWIPC
-    | CLONE_NEWUSER
-    | CLONE_NEWPID
-    | CLONE_NEWNET
-    | CLONE_NEWTIME;
+const NO_NAMESPACES: u64 =
+    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME;
 
 /// What a new task shall be, whichever call asks for it.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +52,7 @@ impl Plan {
         let without = |a: u64, b: u64| self.has(a) && !self.has(b);
         if has_both(CLONE_FS, CLONE_NEWNS | CLONE_NEWUSER)
             || has_both(CLONE_THREAD, CLONE_NEWUSER | CLONE_NEWPID)
+            || has_both(CLONE_SYSVSEM, CLONE_NEWIPC)
             || has_both(CLONE_SIGHAND, CLONE_CLEAR_SIGHAND)
             || has_both(CLONE_PIDFD, CLONE_DETACHED)
             || without(CLONE_THREAD, CLONE_SIGHAND)
@@ -221,6 +218,13 @@ fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTa
         } else {
             own.uts.clone()
         },
+        ipc: if plan.has(CLONE_NEWIPC) {
+            super::namespace::may_make(&cred)?;
+            IpcNamespace::new(cred.user_ns.clone())
+        } else {
+            own.ipc.clone()
+        },
+        undo: if plan.has(CLONE_SYSVSEM) { own.undo.clone() } else { SemUndo::new() },
     };
     let mut thread = kernel.host().platform.new_thread(&parts.memory.space)?;
     thread.fpu().0 = cx.thread.get_mut().fpu().0.clone();
@@ -232,6 +236,7 @@ fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTa
         ..CloneSpec::default()
     };
     let core = kernel.processes().fork(&cx.task.core, spec, Resources::new(parts.clone()))?;
+    parts.undo.enter();
     if !plan.has(CLONE_THREAD) {
         super::itimer::watch_cpu_limit(&kernel, core.group());
     }

@@ -155,6 +155,7 @@ fn commit(cx: &mut CurrentTask, program: Program) {
     let core = cx.task.core.clone();
     let group = core.group();
     cx.task.unshare_files();
+    super::ipc::leave_memory(cx);
     cx.task.set_memory(program.memory);
     cx.regs = program.regs;
     core.set_comm(&program.name);

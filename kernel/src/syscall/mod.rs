@@ -19,6 +19,7 @@ mod fcntl;
 mod futex;
 mod inotify;
 mod ioctl;
+mod ipc;
 mod itimer;
 mod limits;
 mod locks;
@@ -57,6 +58,7 @@ mod wait;
 mod xattr;
 
 pub(crate) use futex::leave_futexes;
+pub(crate) use ipc::leave_ipc;
 pub(crate) use process::clear_child_tid;
 pub(crate) use rusage::TICK;
 pub(crate) use system::{MACHINE, RELEASE, SYSNAME, VERSION};

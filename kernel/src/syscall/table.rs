@@ -9,6 +9,7 @@ use core::fmt::Write;
 use abi::Errno;
 use abi::fs::fcntl::Iovec;
 use abi::fs::poll::{EpollEvent, Pollfd};
+use abi::ipc::Sembuf;
 use kcore::addr::GuestAddr;
 use kcore::id::{Fd, Pid};
 use kcore::user::{Read as R, UserPtr, Write as W};
@@ -16,8 +17,8 @@ use kcore::user::{Read as R, UserPtr, Write as W};
 use super::args::Arg;
 use super::{
     SysResult, allocate, attributes, clock_set, clone, copy, cred, cross, descriptor, directory, dirent,
-    epoll, eventfd, execve, fcntl, futex, inotify, ioctl, itimer, limits, locks, memfd, memory, mount, names,
-    open, pidfd, pipe, poll, posix_timer, prctl, priority, process, read_write, rusage, sched, select,
+    epoll, eventfd, execve, fcntl, futex, inotify, ioctl, ipc, itimer, limits, locks, memfd, memory, mount,
+    names, open, pidfd, pipe, poll, posix_timer, prctl, priority, process, read_write, rusage, sched, select,
     signal, signalfd, socket, splice, stat, statfs, sync, system, time, timerfd, wait, xattr,
 };
 use crate::current::CurrentTask;
@@ -121,6 +122,9 @@ syscalls! {
     26 msync(addr: GuestAddr, len: u64, flags: u32) => sync memory::msync, Full;
     27 mincore(addr: GuestAddr, len: u64, out: GuestAddr) => sync memory::mincore, Full;
     28 madvise(addr: GuestAddr, len: u64, advice: i32) => sync memory::madvise, Full;
+    29 shmget(key: i32, size: u64, flags: u32) => sync ipc::shmget, Partial("no huge pages");
+    30 shmat(shmid: i32, addr: GuestAddr, flags: u32) => sync ipc::shmat, Full;
+    31 shmctl(shmid: i32, cmd: u32, buf: GuestAddr) => sync ipc::shmctl, Full;
     32 dup(fd: Fd) => sync descriptor::dup, Full;
     33 dup2(old: Fd, new: Fd) => sync descriptor::dup2, Full;
     34 pause() => async signal::pause, Full;
@@ -145,7 +149,7 @@ syscalls! {
     53 socketpair(family: i32, kind: u32, protocol: i32, fds: GuestAddr) => sync socket::socketpair, Full;
     54 setsockopt(fd: Fd, level: i32, name: u32, value: GuestAddr, len: i32) => sync socket::setsockopt, Partial("no filters");
     55 getsockopt(fd: Fd, level: i32, name: u32, value: GuestAddr, len: GuestAddr) => sync socket::getsockopt, Partial("no SO_PEERPIDFD");
-    56 clone(flags: u64, stack: GuestAddr, ptid: GuestAddr, ctid: GuestAddr, tls: u64) => async clone::clone, Partial("of namespaces only UTS");
+    56 clone(flags: u64, stack: GuestAddr, ptid: GuestAddr, ctid: GuestAddr, tls: u64) => async clone::clone, Partial("of namespaces only UTS and IPC");
     57 fork() => async clone::fork, Full;
     58 vfork() => async clone::vfork, Full;
     59 execve(path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr) => async execve::execve, Full;
@@ -153,6 +157,14 @@ syscalls! {
     61 wait4(pid: Pid, status: GuestAddr, options: u32, rusage: GuestAddr) => async wait::wait4, Full;
     62 kill(pid: Pid, sig: i32) => sync signal::kill, Full;
     63 uname(buf: GuestAddr) => sync system::uname, Full;
+    64 semget(key: i32, count: i32, flags: u32) => sync ipc::semget, Full;
+    65 semop(semid: i32, ops: UserPtr<Sembuf>, count: u32) => async ipc::semop, Full;
+    66 semctl(semid: i32, num: i32, cmd: u32, arg: u64) => sync ipc::semctl, Full;
+    67 shmdt(addr: GuestAddr) => sync ipc::shmdt, Full;
+    68 msgget(key: i32, flags: u32) => sync ipc::msgget, Full;
+    69 msgsnd(msqid: i32, msg: GuestAddr, size: usize, flags: u32) => async ipc::msgsnd, Full;
+    70 msgrcv(msqid: i32, msg: GuestAddr, size: usize, kind: i64, flags: u32) => async ipc::msgrcv, Full;
+    71 msgctl(msqid: i32, cmd: u32, buf: GuestAddr) => sync ipc::msgctl, Full;
     72 fcntl(fd: Fd, cmd: u32, arg: u64) => async fcntl::fcntl, Partial("no signals for O_ASYNC, no leases, no directory notification");
     73 flock(fd: Fd, op: u32) => async locks::flock, Full;
     74 fsync(fd: Fd) => sync sync::fsync, Full;
@@ -266,6 +278,7 @@ syscalls! {
     217 getdents64(fd: Fd, buf: GuestAddr, size: u32) => sync dirent::getdents64, Full;
     218 set_tid_address(addr: GuestAddr) => sync process::set_tid_address, Full;
     219 restart_syscall() => sync signal::restart_syscall, Full;
+    220 semtimedop(semid: i32, ops: UserPtr<Sembuf>, count: u32, timeout: GuestAddr) => async ipc::semtimedop, Full;
     221 fadvise64(fd: Fd, offset: i64, len: i64, advice: i32) => sync allocate::fadvise64, Full;
     222 timer_create(clock: i32, event: GuestAddr, out: GuestAddr) => sync posix_timer::timer_create, Full;
     223 timer_settime(id: i32, flags: u32, new: GuestAddr, old: GuestAddr) => sync posix_timer::timer_settime, Full;
@@ -352,7 +365,7 @@ syscalls! {
     332 statx(dir: Fd, path: UserPtr<c_char>, flags: u32, mask: u32, buf: GuestAddr) => sync stat::statx, Full;
     424 pidfd_send_signal(pidfd: Fd, sig: i32, info: GuestAddr, flags: u32) => sync pidfd::pidfd_send_signal, Full;
     434 pidfd_open(pid: Pid, flags: u32) => sync pidfd::pidfd_open, Full;
-    435 clone3(args: GuestAddr, size: usize) => async clone::clone3, Partial("of namespaces only UTS; no cgroups");
+    435 clone3(args: GuestAddr, size: usize) => async clone::clone3, Partial("of namespaces only UTS and IPC; no cgroups");
     436 close_range(first: u32, last: u32, flags: u32) => sync descriptor::close_range, Full;
     437 openat2(dir: Fd, path: UserPtr<c_char>, how: GuestAddr, size: usize) => async open::openat2, Full;
     438 pidfd_getfd(pidfd: Fd, fd: Fd, flags: u32) => sync pidfd::pidfd_getfd, Full;

@@ -2,6 +2,7 @@
 //! privileged.
 
 mod fs;
+mod ipc;
 mod kernel;
 mod vm;
 
@@ -52,7 +53,7 @@ const fn tunable(path: &'static str, get: Get, set: Set) -> Parameter {
 
 /// The directory `/proc/sys`.
 pub(super) fn dir(proc: &Arc<Proc>) -> PseudoNode {
-    let all = [kernel::PARAMETERS, fs::PARAMETERS, vm::PARAMETERS];
+    let all = [kernel::PARAMETERS, fs::PARAMETERS, ipc::PARAMETERS, vm::PARAMETERS];
     build(proc, &all.into_iter().flatten().map(|p| (p.path, p)).collect::<Vec<_>>())
 }
 

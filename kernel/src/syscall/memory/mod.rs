@@ -20,7 +20,7 @@ use mm::AddressSpace;
 use crate::current::CurrentTask;
 
 /// The task's address space, with the limits that its process has now.
-fn limited(cx: &CurrentTask) -> &Arc<AddressSpace> {
+pub(super) fn limited(cx: &CurrentTask) -> &Arc<AddressSpace> {
     let mm = cx.task.mm();
     let privileged = cx.task.cred().has_cap(Cap::IpcLock);
     let now = super::limits::space_limits(cx.task.core.group(), privileged);
