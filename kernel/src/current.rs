@@ -54,6 +54,8 @@ pub struct CurrentTask {
     pub(crate) exiting: Option<ExitStatus>,
     /// The last exception that became a signal.
     pub(crate) exception: Exception,
+    /// Whether its tracer lets it run one instruction.
+    pub(crate) stepping: bool,
     /// The system calls that signals interrupted.
     pub(crate) restarts: Mutex<Restarts>,
 }
@@ -83,6 +85,7 @@ impl CurrentTask {
             regs,
             exiting: None,
             exception: Exception::default(),
+            stepping: false,
             restarts: Mutex::new(&RESTARTS, Restarts::default()),
         }
     }
@@ -134,6 +137,15 @@ impl CurrentTask {
             self.kernel.timers().cancel(key);
         }
         end
+    }
+
+    /// Waits until the task is interrupted and `done`; nothing else ends the wait.
+    pub(crate) async fn wait_until(&self, mut done: impl FnMut() -> bool) {
+        poll_fn(|cx| {
+            self.task.core.set_waker(Some(cx.waker().clone()));
+            if done() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Waits like [`CurrentTask::wait`], but only a fatal signal ends it before `attempt` succeeds.

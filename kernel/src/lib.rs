@@ -26,6 +26,7 @@ mod space;
 pub mod syscall;
 mod task;
 mod timebase;
+mod traced;
 mod tty;
 mod usage;
 mod usermem;

@@ -7,6 +7,7 @@ use abi::Errno;
 use kcore::host::Nanos;
 
 use crate::current::CurrentTask;
+use crate::run::NO_CALL;
 
 /// How an interrupted system call goes on. There is no conversion from a wait's end to an errno: a handler names its rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +23,21 @@ pub(crate) enum Restart {
     Block(Nanos),
 }
 
-/// A system call that was interrupted, until the signals are taken.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Interrupted {
-    rule: Restart,
-    nr: u64,
+/// Linux's codes, which only a tracer ever sees: they stand in the return register until the signals are taken.
+const ERESTARTSYS: u64 = 512_u64.wrapping_neg();
+const ERESTARTNOINTR: u64 = 513_u64.wrapping_neg();
+const ERESTARTNOHAND: u64 = 514_u64.wrapping_neg();
+const ERESTART_RESTARTBLOCK: u64 = 516_u64.wrapping_neg();
+
+impl Restart {
+    fn code(self) -> u64 {
+        match self {
+            Restart::Sys => ERESTARTSYS,
+            Restart::Always => ERESTARTNOINTR,
+            Restart::NoHandler => ERESTARTNOHAND,
+            Restart::Block(_) => ERESTART_RESTARTBLOCK,
+        }
+    }
 }
 
 /// What `restart_syscall(2)` goes on with.
@@ -40,7 +51,7 @@ struct Block {
 /// A task's interrupted system calls.
 #[derive(Debug, Default)]
 pub(crate) struct Restarts {
-    interrupted: Option<Interrupted>,
+    interrupted: Option<Restart>,
     block: Option<Block>,
     deadline: Option<Nanos>,
 }
@@ -55,7 +66,7 @@ impl CurrentTask {
     pub(crate) fn interrupted(&self, rule: Restart) -> Errno {
         let r = &self.regs;
         let mut restarts = self.restarts.lock();
-        restarts.interrupted = Some(Interrupted { rule, nr: r.orig_rax });
+        restarts.interrupted = Some(rule);
         if let Restart::Block(deadline) = rule {
             let args = [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9];
             restarts.block = Some(Block { nr: r.orig_rax, args, deadline });
@@ -86,24 +97,36 @@ impl CurrentTask {
         let r = &self.regs;
         (r.orig_rax, [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9])
     }
-    /// Takes the interrupted call out, at the start of taking signals.
-    pub(crate) fn take_interrupted(&mut self) -> Option<Interrupted> {
-        self.restarts.get_mut().interrupted.take()
+    /// What an interrupted call leaves in the return register until the signals are taken; `None` for one that was not
+    /// interrupted.
+    pub(crate) fn take_interrupted(&mut self) -> Option<u64> {
+        self.restarts.get_mut().interrupted.take().map(Restart::code)
     }
-    /// Makes an interrupted call again, when no handler stands in between.
-    pub(crate) fn restart(&mut self, interrupted: Option<Interrupted>) {
-        if let Some(i) = interrupted {
-            self.regs.rip = self.regs.rip.wrapping_sub(SYSCALL_LEN);
-            self.regs.rax = if matches!(i.rule, Restart::Block(_)) { RESTART_SYSCALL } else { i.nr };
+    /// Makes an interrupted call again, when no handler stands in between. A tracer may have changed the registers, which is how
+    /// debuggers keep a call from being made again, or let it be made later.
+    pub(crate) fn restart(&mut self) {
+        if self.regs.orig_rax != NO_CALL {
+            match self.regs.rax {
+                ERESTARTSYS | ERESTARTNOINTR | ERESTARTNOHAND => self.call_again(self.regs.orig_rax),
+                ERESTART_RESTARTBLOCK => self.call_again(RESTART_SYSCALL),
+                _ => {}
+            }
         }
     }
     /// Decides what an interrupted call returns to when a handler runs first, which asks for restarts or not.
-    pub(crate) fn restart_after_handler(&mut self, interrupted: Option<Interrupted>, asks: bool) {
+    pub(crate) fn restart_before_handler(&mut self, asks: bool) {
         self.restarts.get_mut().block = None;
-        match interrupted.map(|i| i.rule) {
-            Some(Restart::Always) => self.restart(interrupted),
-            Some(Restart::Sys) if asks => self.restart(interrupted),
-            _ => {}
+        if self.regs.orig_rax != NO_CALL {
+            match self.regs.rax {
+                ERESTARTSYS if asks => self.call_again(self.regs.orig_rax),
+                ERESTARTNOINTR => self.call_again(self.regs.orig_rax),
+                ERESTARTSYS | ERESTARTNOHAND | ERESTART_RESTARTBLOCK => self.regs.rax = Errno::EINTR.to_ret(),
+                _ => {}
+            }
         }
+    }
+    fn call_again(&mut self, nr: u64) {
+        self.regs.rip = self.regs.rip.wrapping_sub(SYSCALL_LEN);
+        self.regs.rax = nr;
     }
 }

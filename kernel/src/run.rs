@@ -40,15 +40,27 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
         };
         match trap {
             Ok(Trap::Syscall) => syscall::handle(&mut cx).await,
-            Ok(Trap::Fault { at, access }) => fault(&mut cx, at, access),
-            Ok(Trap::Exception(info)) => exception(&mut cx, &info),
-            Ok(Trap::Kicked) => {}
+            Ok(Trap::Fault { at, access }) => {
+                cx.regs.orig_rax = NO_CALL;
+                fault(&mut cx, at, access);
+            }
+            Ok(Trap::Exception(info)) => {
+                cx.regs.orig_rax = NO_CALL;
+                exception(&mut cx, &info);
+            }
+            Ok(Trap::Kicked) => cx.regs.orig_rax = NO_CALL,
             // The host took the thread away (out of memory, or an administrator): Linux would show a SIGKILL.
             Err(_) => cx.exiting = Some(ExitStatus::Signaled { signal: Signal::KILL, core: false }),
         }
     };
+    if cx.task.core.is_traced() {
+        cx.stop_at_end(status).await;
+    }
     end(cx, status);
 }
+
+/// What `orig_rax` says when the task did not come by a system call, so that none is made again.
+pub(crate) const NO_CALL: u64 = u64::MAX;
 
 fn exception(cx: &mut CurrentTask, e: &ExceptionInfo) {
     (cx.exception.trapno, cx.exception.error) = (e.trapno, e.error);

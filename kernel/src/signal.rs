@@ -9,14 +9,14 @@ use task::signal::frame_x86_64::{FrameRegs, XsaveLayout, build_frame};
 use task::signal::{Action, SaFlags, SigAction, SigInfo, Signal};
 
 use crate::current::CurrentTask;
+use crate::run::NO_CALL;
 
 impl CurrentTask {
     /// Takes all signals that are due. Returns when the task may run guest code, or has begun to exit.
     pub(crate) async fn take_signals(&mut self) {
         let table = self.kernel.processes().clone();
-        let mut interrupted = self.take_interrupted();
         if !self.task.core.signal_pending() && !self.task.core.take_interrupt() {
-            self.restart(interrupted);
+            self.restart();
             return;
         }
         self.task.core.take_interrupt();
@@ -24,21 +24,22 @@ impl CurrentTask {
             let Some(delivery) = table.dequeue(&self.task.core) else { break };
             match delivery.action {
                 Action::Ignore | Action::Continue => {}
+                Action::Traced => self.stand_for_tracer().await,
                 Action::Terminate { core } => {
                     let status = ExitStatus::Signaled { signal: delivery.info.signal, core };
                     self.exiting = Some(status);
                     return;
                 }
-                Action::Stop | Action::Traced => self.stand_still().await,
+                Action::Stop => self.stand_still().await,
                 Action::Handler(action) => {
                     let asks = action.flags.contains(SaFlags::RESTART);
-                    self.restart_after_handler(interrupted.take(), asks);
+                    self.restart_before_handler(asks);
                     self.enter_handler(&delivery.info, &action);
                 }
             }
         }
         self.task.core.restore_mask();
-        self.restart(interrupted);
+        self.restart();
     }
 
     /// Waits until nothing stops the task. A stop ends by an interrupt, which wakes; the wait itself waits for nothing else.
@@ -80,6 +81,7 @@ impl CurrentTask {
         let mm = self.task.mm().clone();
         let back = task::signal::frame_x86_64::restore_frame(&*mm, self.regs.rsp, self.regs.eflags, layout)?;
         from_frame(&mut self.regs, &back.regs);
+        self.regs.orig_rax = NO_CALL;
         let core = &self.task.core;
         core.sigprocmask(task::signal::SigmaskHow::Set, back.mask);
         // An alternate stack that is not valid any more stays as it is.

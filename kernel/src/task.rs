@@ -12,6 +12,7 @@ use vfs::{FdTable, FsContext};
 
 use crate::image::Image;
 use crate::space::Memory;
+use crate::traced::StoppedSlot;
 use crate::uts::UtsNamespace;
 
 static SHARED: LockClass = LockClass::new("task resources", 270);
@@ -28,11 +29,15 @@ pub(crate) struct Parts {
 }
 
 /// What others find in a [`task::Task`]: its parts, until it is dead.
-pub struct Resources(Mutex<Option<Parts>>);
+pub struct Resources(Mutex<Option<Parts>>, StoppedSlot);
 
 impl Resources {
     pub(crate) fn new(parts: Parts) -> Arc<Resources> {
-        Arc::new(Resources(Mutex::new(&SHARED, Some(parts))))
+        Arc::new(Resources(Mutex::new(&SHARED, Some(parts)), StoppedSlot::default()))
+    }
+    /// Where its registers are while it stands still for a tracer.
+    pub(crate) fn stopped(&self) -> &StoppedSlot {
+        &self.1
     }
     fn replace(&self, parts: Option<Parts>) {
         let old = core::mem::replace(&mut *self.0.lock(), parts);

@@ -81,6 +81,11 @@ fn signals() {
 }
 
 #[test]
+fn tracing() {
+    same_as_here(&compile("tracing", &["-static", "-w"]), &[]);
+}
+
+#[test]
 fn sockets() {
     same_as_here(&compile("sockets", &["-static"]), &[]);
 }

@@ -36,9 +36,7 @@ impl ProcessTable {
         let old = g.leader;
         if old != task.id() {
             let mine = task.pid();
-            let parent = tree.tasks.get(&old).and_then(|t| t.tracer);
             tree.release_task(old);
-            let _ = parent;
             // The leader's number stays; the thread's own goes.
             tree.by_pid.remove(&mine.id);
             tree.by_pid.insert(group.pid().id, task.id());

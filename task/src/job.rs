@@ -50,6 +50,11 @@ impl ProcessTable {
         let tree = self.tree.lock();
         let Some(g) = tree.groups.get(&group.id()) else { return };
         let Some(parent) = tree.parent_group(g).map(|p| p.group.clone()) else { return };
+        let tracer = tree.tasks.get(&g.leader).and_then(|t| tree.tasks.get(&t.tracer?));
+        if matches!(notice, Notice::Stopped(_)) && tracer.is_some_and(|t| t.group == parent.id()) {
+            // It learns of the stop as the tracer.
+            return;
+        }
         let action = parent.handlers().get(Signal::CHLD);
         if !action.is_ignore() && !action.flags.contains(SaFlags::NOCLDSTOP) {
             let (code, status) = match notice {

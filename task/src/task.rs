@@ -125,6 +125,7 @@ pub struct Task {
     no_new_privs: AtomicBool,
     ended: AtomicBool,
     left_futexes: AtomicBool,
+    traced: AtomicBool,
     /// CPU time.
     pub times: CpuTimes,
     /// What it did.
@@ -160,6 +161,7 @@ impl Task {
             no_new_privs: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             left_futexes: AtomicBool::new(false),
+            traced: AtomicBool::new(false),
             times: CpuTimes::default(),
             counters: Counters::default(),
             vfork_done: WaitQueue::new(),
@@ -259,6 +261,13 @@ impl Task {
     /// it afterwards.
     pub fn set_left_futexes(&self, left: bool) {
         self.left_futexes.store(left, Ordering::SeqCst);
+    }
+    /// Whether a tracer watches it: one load, for paths that everybody takes.
+    pub fn is_traced(&self) -> bool {
+        self.traced.load(Ordering::SeqCst)
+    }
+    pub(crate) fn set_traced(&self, on: bool) {
+        self.traced.store(on, Ordering::SeqCst);
     }
     /// When it was made, monotonic nanoseconds; the kernel stores it.
     pub fn start_time(&self) -> u64 {
@@ -405,6 +414,13 @@ impl Task {
         sigs.threads.get(&self.id).is_some_and(|t| {
             !t.killed && (t.stopped || t.trace.as_ref().is_some_and(crate::ptrace::Trace::in_stop))
         })
+    }
+    /// Whether it stands still for its tracer before it ends.
+    pub fn in_last_stop(&self) -> bool {
+        let sigs = self.group.signals.lock();
+        sigs.threads
+            .get(&self.id)
+            .is_some_and(|t| t.trace.as_ref().is_some_and(crate::ptrace::Trace::in_last_stop))
     }
     /// Whether it stands still for its tracer.
     pub fn is_trace_stopped(&self) -> bool {

@@ -130,7 +130,8 @@ impl ProcessTable {
                 }
                 continue;
             }
-            if tracer.is_some() {
+            // What is traced by its own parent's process reports to the tracer only.
+            if tracer.is_some() && !foreign {
                 continue;
             }
             let mut sigs = g.group.signals.lock();

@@ -5,12 +5,14 @@ use alloc::vec::Vec;
 
 use abi::Errno;
 use abi::task::clone::*;
+use abi::task::ptrace::PTRACE_EVENT_VFORK_DONE;
 use kcore::addr::{GuestAddr, PAGE_SIZE};
 use kcore::id::{Fd, Pid};
 use kcore::io::IoError;
 use kcore::user::{UserMemory, UserPtr};
 use kcore::wait::{Events, WaitSet};
 use task::ipc::{IpcNamespace, SemUndo};
+use task::ptrace::clone_event;
 use task::signal::Signal;
 use task::{CloneFlags, CloneSpec};
 use zerocopy::{FromZeros, IntoBytes};
@@ -43,6 +45,15 @@ struct Plan {
 impl Plan {
     fn has(&self, flag: u64) -> bool {
         self.flags & flag != 0
+    }
+    fn spec(&self) -> CloneSpec {
+        CloneSpec {
+            flags: CloneFlags::from_bits_retain(self.flags),
+            exit_signal: self.exit_signal.filter(|_| !self.has(CLONE_THREAD)),
+            set_tid: self.set_tid.clone(),
+            clear_child_tid: if self.has(CLONE_CHILD_CLEARTID) { self.child_tid.0 } else { 0 },
+            ..CloneSpec::default()
+        }
     }
     /// Checks the flags against each other, [`clone(2)`]. Errors: `EINVAL`.
     ///
@@ -187,8 +198,14 @@ async fn start(cx: &mut CurrentTask, plan: Plan) -> SysResult {
     }
     let tid = child.tid_in(&cx.task.core.pid_ns());
     cx.kernel.start(current);
+    if cx.task.core.is_traced() && !plan.has(CLONE_UNTRACED) {
+        cx.stop_for_event(clone_event(&plan.spec()), &child.pid()).await;
+    }
     if plan.has(CLONE_VFORK) {
         wait_for_vfork(cx, &child).await;
+        if cx.task.core.is_traced() {
+            cx.stop_for_event(PTRACE_EVENT_VFORK_DONE, &child.pid()).await;
+        }
     }
     u64::try_from(tid.0).map_err(|_| Errno::EAGAIN)
 }
@@ -228,14 +245,7 @@ fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTa
     };
     let mut thread = kernel.host().platform.new_thread(&parts.memory.space)?;
     thread.fpu().0 = cx.thread.get_mut().fpu().0.clone();
-    let spec = CloneSpec {
-        flags: CloneFlags::from_bits_retain(plan.flags),
-        exit_signal: plan.exit_signal.filter(|_| !plan.has(CLONE_THREAD)),
-        set_tid: plan.set_tid.clone(),
-        clear_child_tid: if plan.has(CLONE_CHILD_CLEARTID) { plan.child_tid.0 } else { 0 },
-        ..CloneSpec::default()
-    };
-    let core = kernel.processes().fork(&cx.task.core, spec, Resources::new(parts.clone()))?;
+    let core = kernel.processes().fork(&cx.task.core, plan.spec(), Resources::new(parts.clone()))?;
     parts.undo.enter();
     if !plan.has(CLONE_THREAD) {
         super::itimer::watch_cpu_limit(&kernel, core.group());

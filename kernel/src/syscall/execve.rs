@@ -11,6 +11,7 @@ use kcore::id::Fd;
 use kcore::io::IoError;
 use kcore::user::{UserPtr, read_c_string};
 use kcore::wait::{Events, WaitSet};
+use platform::UserRegs;
 use task::rlimit::{Resource, Rlimit};
 use task::signal::{SigInfo, Signal};
 
@@ -120,8 +121,12 @@ async fn execute(
     if check_only {
         return Ok(0);
     }
+    let old = cx.task.core.pid();
     end_other_threads(cx).await?;
     commit(cx, program);
+    if cx.task.core.is_traced() {
+        cx.stop_for_exec(&old).await;
+    }
     Ok(0)
 }
 
@@ -157,7 +162,7 @@ fn commit(cx: &mut CurrentTask, program: Program) {
     cx.task.unshare_files();
     super::ipc::leave_memory(cx);
     cx.task.set_memory(program.memory);
-    cx.regs = program.regs;
+    cx.regs = UserRegs { orig_rax: cx.regs.orig_rax, ..program.regs };
     core.set_comm(&program.name);
     core.set_left_futexes(false);
     let old = core.cred();

@@ -38,6 +38,7 @@ mod prctl;
 mod prctl_mm;
 mod priority;
 mod process;
+mod ptrace;
 mod read_write;
 mod rusage;
 mod sched;
@@ -67,28 +68,39 @@ pub use table::{ArgInfo, Entry, Status, entries, entry};
 use abi::Errno;
 
 use crate::current::CurrentTask;
-use crate::run::return_value;
+use crate::run::{NO_CALL, return_value};
 
 /// What a handler returns: the value of the return register, or an error.
 pub(crate) type SysResult = Result<u64, Errno>;
 
 /// Serves the system call that the guest's registers describe.
 pub(crate) async fn handle(cx: &mut CurrentTask) {
+    if cx.task.core.is_traced() && !cx.stop_at_entry().await {
+        return;
+    }
+    // The tracer's way to have no call made; it sees the exit all the same.
+    if cx.regs.orig_rax != NO_CALL {
+        serve(cx).await;
+    }
+    if cx.task.core.is_traced() {
+        cx.stop_at_exit().await;
+    }
+}
+
+async fn serve(cx: &mut CurrentTask) {
     let (nr, args) = cx.requested_call();
     let before = cx.regs;
     let result = match u32::try_from(nr) {
         Ok(nr) => table::dispatch(cx, nr, args).await,
         Err(_) => Err(Errno::ENOSYS),
     };
-    if result != Err(Errno::EINTR) {
-        // An interruption that the handler made something else of does not restart the call.
-        cx.take_interrupted();
-    }
+    // An interruption that the handler made something else of does not restart the call.
+    let restart = cx.take_interrupted().filter(|_| result == Err(Errno::EINTR));
     if let Some(sink) = &cx.kernel.host().trace {
         sink.line(&table::trace_line(cx.task.tid(), nr, args, result));
     }
     // A call that replaced the registers (execve, rt_sigreturn) has set its own return value.
     if cx.regs.rip == before.rip && cx.regs.rsp == before.rsp {
-        cx.regs.rax = return_value(result);
+        cx.regs.rax = restart.unwrap_or_else(|| return_value(result));
     }
 }

@@ -18,8 +18,8 @@ use super::args::Arg;
 use super::{
     SysResult, allocate, attributes, clock_set, clone, copy, cred, cross, descriptor, directory, dirent,
     epoll, eventfd, execve, fcntl, futex, inotify, ioctl, ipc, itimer, limits, locks, memfd, memory, mount,
-    names, open, pidfd, pipe, poll, posix_timer, prctl, priority, process, read_write, rusage, sched, select,
-    signal, signalfd, socket, splice, stat, statfs, sync, system, time, timerfd, wait, xattr,
+    names, open, pidfd, pipe, poll, posix_timer, prctl, priority, process, ptrace, read_write, rusage, sched,
+    select, signal, signalfd, socket, splice, stat, statfs, sync, system, time, timerfd, wait, xattr,
 };
 use crate::current::CurrentTask;
 
@@ -194,6 +194,7 @@ syscalls! {
     98 getrusage(who: i32, out: GuestAddr) => sync rusage::getrusage, Full;
     99 sysinfo(out: GuestAddr) => sync system::sysinfo, Full;
     100 times(out: GuestAddr) => sync rusage::times, Full;
+    101 ptrace(request: u32, pid: Pid, addr: u64, data: u64) => sync ptrace::ptrace, Partial("no debug registers, no seccomp stops");
     102 getuid() => sync cred::getuid, Full;
     103 syslog(action: i32, buf: UserPtr<u8, W>, len: i32) => async system::syslog, Full;
     104 getgid() => sync cred::getgid, Full;

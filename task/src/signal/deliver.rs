@@ -4,7 +4,6 @@ use abi::Errno;
 
 use super::{Default as Dfl, SaFlags, SigAction, SigInfo, SigSet, Signal, Stop};
 use crate::exit::ExitStatus;
-use crate::ptrace::StopKind;
 use crate::table::ProcessTable;
 use crate::task::Task;
 
@@ -24,7 +23,8 @@ pub enum Action {
     Continue,
     /// Enter a handler: build the frame, then [`Task::enter_handler`].
     Handler(SigAction),
-    /// Stand still for the tracer until [`Task::is_stopped`] is false, then dequeue again.
+    /// Stand still for the tracer: show it the registers, call [`ProcessTable::ptrace_announce`], wait until
+    /// [`Task::is_stopped`] is false, then dequeue again.
     Traced,
 }
 
@@ -74,10 +74,9 @@ impl ProcessTable {
                 }
                 injected = trace.take_injected();
                 if injected.is_none() && trace.take_trap(stop) {
+                    t.stop_pending = false;
                     sigs.check_stop_complete();
                     sigs.recalc(id, false);
-                    drop(sigs);
-                    self.notify_tracer(task);
                     return Some(Delivery { info: SigInfo::kernel(Signal::TRAP), action: Action::Traced });
                 }
             }
@@ -100,13 +99,15 @@ impl ProcessTable {
                 if let Some(notice) = notice {
                     self.notify_stop(group, notice);
                 }
-                if traced {
-                    self.notify_tracer(task);
-                }
                 let action = if traced { Action::Traced } else { Action::Stop };
                 return Some(Delivery { info: SigInfo::kernel(sig), action });
             }
             let mut info = match injected {
+                Some(info) if t.blocked.has(info.signal) => {
+                    // One that is pending already stays as it is.
+                    t.pending.push(info, None).ok();
+                    continue;
+                }
                 Some(info) => info,
                 None => {
                     let mask = SigSet::ALL.minus(t.blocked);
@@ -118,9 +119,7 @@ impl ProcessTable {
                     if let Some(trace) = &mut t.trace
                         && info.signal != Signal::KILL
                     {
-                        trace.enter_stop(info.signal.number() as u32, StopKind::Signal, Some(info), 0);
-                        drop(sigs);
-                        self.notify_tracer(task);
+                        trace.enter_signal_stop(info);
                         return Some(Delivery { info, action: Action::Traced });
                     }
                     info
@@ -163,8 +162,13 @@ impl ProcessTable {
                 if sigs.stop == Stop::Running {
                     sigs.stop = Stop::Stopping(s);
                 }
-                for t in sigs.threads.values_mut() {
+                for (other, t) in &mut sigs.threads {
                     t.stop_pending = !t.exiting && !t.stopped;
+                    if *other != id
+                        && let Some(trace) = &mut t.trace
+                    {
+                        trace.group_changed();
+                    }
                 }
                 sigs.recalc_all(true);
                 continue;

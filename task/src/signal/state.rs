@@ -212,7 +212,7 @@ impl GroupSignals {
             t.stop_pending = false;
             t.stopped = false;
             if let Some(trace) = &mut t.trace {
-                trace.group_continued();
+                trace.group_changed();
             }
         }
         // A thread that only stood still has nothing to dequeue, but must run.

@@ -92,8 +92,8 @@ pub struct UserFpRegs {
 
 /// Offset of `u_debugreg` in `struct user`, `PTRACE_PEEKUSR`.
 pub const USER_DEBUGREG: u64 = 848;
-/// Size of `struct user`.
-pub const USER_SIZE: u64 = 912;
+/// Size of the kernel's `struct user`, which has two words more than the C library's.
+pub const USER_SIZE: u64 = 928;
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
@@ -114,6 +114,6 @@ mod tests {
             fs_base gs_base ds es fs gs);
         same!(UserFpRegs, user_fpregs_struct: cwd swd ftw fop rip rdp mxcsr mxcr_mask st_space xmm_space);
         assert_eq!(USER_DEBUGREG, offset_of!(libc::user, u_debugreg) as u64);
-        assert_eq!(USER_SIZE, size_of::<libc::user>() as u64);
+        assert_eq!(USER_SIZE, size_of::<libc::user>() as u64 + 2 * 8);
     }
 }

@@ -1,0 +1,127 @@
+//! A task in the hands of its tracer: where its registers are while it stands still, and where it stops.
+
+use abi::Errno;
+use kcore::sync::{LockClass, Mutex};
+use platform::{FpuState, UserRegs};
+use task::ProcessTable;
+use task::ptrace::Resume;
+use task::signal::{SigInfo, Signal};
+
+use crate::current::CurrentTask;
+use crate::task::Resources;
+
+static STOPPED: LockClass = LockClass::new("registers of tracees", 271);
+
+/// The trap flag of the processor.
+const TF: u64 = 0x100;
+
+/// The registers of a task that stands still.
+#[derive(Clone, Debug)]
+pub(crate) struct Registers {
+    pub(crate) regs: UserRegs,
+    pub(crate) fpu: FpuState,
+}
+
+/// Holds the registers of a task from before its tracer is told of a stop until the stop ends.
+pub(crate) struct StoppedSlot(Mutex<Option<Registers>>);
+
+impl Default for StoppedSlot {
+    fn default() -> StoppedSlot {
+        StoppedSlot(Mutex::new(&STOPPED, None))
+    }
+}
+
+impl StoppedSlot {
+    /// Looks at the registers, or changes them.
+    ///
+    /// Errors: `ESRCH` if the task runs.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Registers) -> R) -> Result<R, Errno> {
+        self.0.lock().as_mut().map(f).ok_or(Errno::ESRCH)
+    }
+}
+
+impl CurrentTask {
+    /// Stands still for the tracer, which is told once the registers are where it finds them, and takes them back as it leaves
+    /// them.
+    pub(crate) async fn stand_for_tracer(&mut self) {
+        self.show_registers();
+        self.kernel.processes().ptrace_announce(&self.task.core);
+        self.stand_still().await;
+        self.take_registers();
+    }
+    /// The stop before the end, which only the tracer ends.
+    pub(crate) async fn stop_at_end(&mut self, status: task::ExitStatus) {
+        let core = self.task.core.clone();
+        if !self.kernel.processes().ptrace_exit(&core, status) {
+            return;
+        }
+        self.show_registers();
+        self.kernel.processes().ptrace_announce(&core);
+        self.wait_until(|| !core.in_last_stop()).await;
+    }
+    fn show_registers(&mut self) {
+        let core = self.task.core.clone();
+        let Some(slot) = core.resources::<Resources>().map(Resources::stopped) else { return };
+        if core::mem::take(&mut self.stepping) {
+            self.regs.eflags &= !TF;
+        }
+        let fpu = self.thread.get_mut().fpu().clone();
+        *slot.0.lock() = Some(Registers { regs: self.regs, fpu });
+    }
+    fn take_registers(&mut self) {
+        let core = self.task.core.clone();
+        let Some(slot) = core.resources::<Resources>().map(Resources::stopped) else { return };
+        let Some(shown) = slot.0.lock().take() else { return };
+        self.regs = shown.regs;
+        let fpu = self.thread.get_mut().fpu();
+        if *fpu != shown.fpu {
+            *fpu = shown.fpu;
+        }
+        if self.kernel.processes().ptrace_mode(&core).is_some_and(Resume::steps) {
+            self.stepping = true;
+            self.regs.eflags |= TF;
+        }
+    }
+    /// Stands still if `stops` says that the tracer wants it to.
+    async fn stop_if(&mut self, stops: impl FnOnce(&ProcessTable, &task::Task) -> bool) -> bool {
+        let core = self.task.core.clone();
+        let stands = core.is_traced() && stops(self.kernel.processes(), &core);
+        if stands {
+            self.stand_for_tracer().await;
+        }
+        stands
+    }
+    /// The stop before a system call. Returns whether the call shall be made: the tracer may have put another one in place of it, or
+    /// none (number -1), or serve it itself.
+    pub(crate) async fn stop_at_entry(&mut self) -> bool {
+        let core = self.task.core.clone();
+        self.regs.rax = Errno::ENOSYS.to_ret();
+        let emulates = self.kernel.processes().ptrace_mode(&core).is_some_and(Resume::emulates);
+        let stood = self.stop_if(|table, task| table.ptrace_syscall_stop(task, true)).await;
+        !(stood && (core.fatal_pending() || emulates))
+    }
+    /// The stop after a system call.
+    pub(crate) async fn stop_at_exit(&mut self) {
+        const TRAP_BRKPT: i32 = 1;
+        let stepped = self.stepping;
+        let stood = self.stop_if(|table, task| table.ptrace_syscall_stop(task, false)).await;
+        if stepped && !stood {
+            self.fault_signal(SigInfo::fault(Signal::TRAP, TRAP_BRKPT, self.regs.rip));
+        }
+    }
+    /// The stop for `PTRACE_EVENT_*` about a task, if the tracer asked for it.
+    pub(crate) async fn stop_for_event(&mut self, event: u32, about: &task::PidNode) {
+        let message = self.number_for_tracer(about);
+        self.stop_if(|table, task| table.ptrace_event(task, event, message)).await;
+    }
+    /// A number as the tracer sees it.
+    fn number_for_tracer(&self, pid: &task::PidNode) -> u64 {
+        let tracer = self.kernel.processes().tracer(&self.task.core);
+        tracer.map_or(0, |t| u64::try_from(pid.in_ns(&t.pid_ns()).0).unwrap_or(0))
+    }
+    /// The stop after a successful `execve` of the thread that was `old`.
+    pub(crate) async fn stop_for_exec(&mut self, old: &task::PidNode) {
+        let message = self.number_for_tracer(old);
+        self.stop_if(|table, task| table.ptrace_exec(task, message)).await;
+    }
+}
