@@ -14,11 +14,11 @@ use mm::FrameAllocator;
 use netstack::unix::{Transit, UnixDomain};
 use platform::{Platform, Sleeper};
 use task::futex::FutexTable;
-use task::ipc::IpcNamespace;
 use task::{ExitStatus, GroupId, ProcessTable, ThreadGroup};
-use vfs::Vfs;
+use vfs::{Vfs, make_dev};
 
 use crate::current::CurrentTask;
+use crate::ipc::Ipc;
 use crate::lock_waits::LockWaits;
 use crate::memfds::Memfds;
 use crate::run::run_task;
@@ -28,6 +28,9 @@ use crate::uts::UtsNamespace;
 use crate::waits::Waits;
 
 static INIT: LockClass = LockClass::new("init's status", 920);
+
+/// First minor number of file systems that no mount namespace made: above all that those give.
+const OWN_DEVICES: u32 = 1 << 19;
 
 /// Takes lines about system calls, for `--strace`.
 pub trait TraceSink: Send + Sync {
@@ -60,7 +63,7 @@ pub struct Kernel {
     timers: Arc<TimerQueue>,
     executor: Executor,
     uts: Arc<UtsNamespace>,
-    ipc: Arc<IpcNamespace>,
+    ipc: Arc<Ipc>,
     user_ns: Arc<UserNamespace>,
     processes: Arc<ProcessTable>,
     futexes: FutexTable,
@@ -72,6 +75,7 @@ pub struct Kernel {
     waits: Waits,
     boot_id: String,
     logins: AtomicU32,
+    devices: AtomicU32,
     memfds: Result<Memfds, Errno>,
 }
 
@@ -85,12 +89,13 @@ impl Kernel {
         let load = Load::new(host.clock.monotonic());
         let boot_id = uuid(&*host.entropy);
         let memfds = Memfds::new(&host);
+        let ipc = Ipc::new(user_ns.clone(), make_dev(0, OWN_DEVICES), host.clock.clone());
         Arc::new(Kernel {
             host,
             vfs,
             timers,
             executor,
-            ipc: IpcNamespace::new(user_ns.clone()),
+            ipc,
             uts: UtsNamespace::new(user_ns.clone(), hostname.as_bytes()),
             user_ns,
             processes,
@@ -104,6 +109,7 @@ impl Kernel {
             memfds,
             boot_id,
             logins: AtomicU32::new(1),
+            devices: AtomicU32::new(OWN_DEVICES + 1),
         })
     }
     /// What it runs on.
@@ -127,7 +133,7 @@ impl Kernel {
         &self.uts
     }
     /// The initial IPC namespace.
-    pub fn ipc(&self) -> &Arc<IpcNamespace> {
+    pub(crate) fn ipc(&self) -> &Arc<Ipc> {
         &self.ipc
     }
     /// The initial user namespace.
@@ -164,6 +170,10 @@ impl Kernel {
     /// A random identity of this kernel's life.
     pub(crate) fn boot_id(&self) -> &str {
         &self.boot_id
+    }
+    /// A device number for a file system that no mount namespace made.
+    pub(crate) fn next_dev(&self) -> u64 {
+        make_dev(0, self.devices.fetch_add(1, Ordering::Relaxed))
     }
     /// A number for a login.
     pub(crate) fn next_login_session(&self) -> u32 {

@@ -7,6 +7,7 @@ extern crate alloc;
 mod current;
 mod exec;
 mod image;
+mod ipc;
 mod job;
 mod kernel;
 pub mod loader;

@@ -8,9 +8,11 @@ use kcore::id::{Fd, Pid};
 use kcore::sync::{LockClass, Mutex};
 use mm::AddressSpace;
 use task::ipc::{IpcNamespace, SemUndo};
+use vfs::fs::mqueue::MqueueFs;
 use vfs::{FdTable, FsContext};
 
 use crate::image::Image;
+use crate::ipc::Ipc;
 use crate::space::Memory;
 use crate::traced::StoppedSlot;
 use crate::uts::UtsNamespace;
@@ -24,7 +26,7 @@ pub(crate) struct Parts {
     pub(crate) files: Arc<FdTable>,
     pub(crate) fs: Arc<FsContext>,
     pub(crate) uts: Arc<UtsNamespace>,
-    pub(crate) ipc: Arc<IpcNamespace>,
+    pub(crate) ipc: Arc<Ipc>,
     pub(crate) undo: Arc<SemUndo>,
 }
 
@@ -57,7 +59,11 @@ impl Resources {
     }
     /// Its IPC namespace; `None` once it is dead.
     pub fn ipc(&self) -> Option<Arc<IpcNamespace>> {
-        self.0.lock().as_ref().map(|p| p.ipc.clone())
+        self.0.lock().as_ref().map(|p| p.ipc.sysv.clone())
+    }
+    /// The message queues of its IPC namespace; `None` once it is dead.
+    pub(crate) fn mqueue(&self) -> Option<Arc<MqueueFs>> {
+        self.0.lock().as_ref().map(|p| p.ipc.mqueue.clone())
     }
     /// Its descriptors; `None` once it is dead.
     pub fn files(&self) -> Option<Arc<FdTable>> {
@@ -125,7 +131,7 @@ impl Task {
     }
     /// Its IPC namespace.
     pub fn ipc(&self) -> &Arc<IpcNamespace> {
-        &self.parts.ipc
+        &self.parts.ipc.sysv
     }
     /// Whether no other task has its address space.
     pub(crate) fn is_last_in_memory(&self) -> bool {

@@ -76,6 +76,11 @@ fn system_v_ipc() {
 }
 
 #[test]
+fn message_queues() {
+    same_as_here(&compile("mqueues", &["-static", "-w"]), &[]);
+}
+
+#[test]
 fn signals() {
     same_as_here(&compile("signals", &["-static", "-w"]), &[]);
 }

@@ -158,7 +158,7 @@ impl FdTable {
         if let Some(inode) = file.inode() {
             inode.common().locks().unlock(self.lock_owner(), 0, u64::MAX);
         }
-        file.ops().flush(file)
+        file.ops().flush(file, self.lock_owner())
     }
     fn release_all(&self, entries: impl IntoIterator<Item = Entry>) {
         for e in entries {

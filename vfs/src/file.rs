@@ -14,6 +14,7 @@ use kcore::wait::{Events, WaitQueue};
 use crate::Errno;
 use crate::attr::{FileKind, InodeAttr};
 use crate::inode::Inode;
+use crate::locks::LockOwner;
 pub use crate::open_file::OpenFile;
 
 /// Takes the names that a directory lists.
@@ -128,8 +129,8 @@ pub trait FileOps: Send + Sync + Any {
     fn truncate(&self, f: &OpenFile, len: u64) -> Result<(), Errno> {
         Err(Errno::EINVAL)
     }
-    /// A descriptor was closed; others may remain.
-    fn flush(&self, f: &OpenFile) -> Result<(), Errno> {
+    /// `by` closed a descriptor; others may remain.
+    fn flush(&self, f: &OpenFile, by: LockOwner) -> Result<(), Errno> {
         Ok(())
     }
     /// The last reference is gone. Never waits.

@@ -248,7 +248,7 @@ fn row(t: &mut Text, name: &str, value: &str) {
 
 fn filesystems(_: &Arc<Kernel>, _: &Proc) -> Text {
     let mut t = Text::default();
-    for name in ["sysfs", "tmpfs", "proc", "devtmpfs", "devpts", "overlay"] {
+    for name in ["sysfs", "tmpfs", "proc", "devtmpfs", "devpts", "mqueue", "overlay"] {
         line!(t, "nodev\t{name}");
     }
     t

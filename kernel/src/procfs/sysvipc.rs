@@ -44,7 +44,7 @@ impl PseudoFile for Table {
         let own = caller.task_as::<Task>().and_then(|t| t.resources::<Resources>()?.ipc());
         let ipc = match own {
             Some(ipc) => ipc,
-            None => self.proc.kernel()?.ipc().clone(),
+            None => self.proc.kernel()?.ipc().sysv.clone(),
         };
         let view = View { ipc, pids: self.proc.ns.clone(), users: caller.cred.user_ns.clone() };
         let read = move || Ok::<Vec<u8>, Errno>((self.make)(&view).into_bytes());

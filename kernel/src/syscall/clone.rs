@@ -11,7 +11,7 @@ use kcore::id::{Fd, Pid};
 use kcore::io::IoError;
 use kcore::user::{UserMemory, UserPtr};
 use kcore::wait::{Events, WaitSet};
-use task::ipc::{IpcNamespace, SemUndo};
+use task::ipc::SemUndo;
 use task::ptrace::clone_event;
 use task::signal::Signal;
 use task::{CloneFlags, CloneSpec};
@@ -237,7 +237,7 @@ fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTa
         },
         ipc: if plan.has(CLONE_NEWIPC) {
             super::namespace::may_make(&cred)?;
-            IpcNamespace::new(cred.user_ns.clone())
+            kernel.new_ipc(cred.user_ns.clone())
         } else {
             own.ipc.clone()
         },

@@ -26,6 +26,7 @@ mod locks;
 mod memfd;
 mod memory;
 mod mount;
+mod mqueue;
 mod names;
 mod namespace;
 mod open;

@@ -123,6 +123,7 @@ fn new_file_system(
             let fs: Arc<dyn FileSystem> = TmpFs::new(dev, clock, kernel.host().frames.clone(), o)?;
             Ok(fs)
         }
+        "mqueue" => Ok(cx.task.parts().ipc.mqueue.clone()),
         "devpts" => Ok(DevPts::new(dev, clock, DevPtsOptions::parse(options)?)),
         "proc" => procfs::new(kernel, cx.task.core().pid_ns(), dev, options),
         _ => Err(Errno::ENODEV),

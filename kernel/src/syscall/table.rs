@@ -18,8 +18,9 @@ use super::args::Arg;
 use super::{
     SysResult, allocate, attributes, clock_set, clone, copy, cred, cross, descriptor, directory, dirent,
     epoll, eventfd, execve, fcntl, futex, inotify, ioctl, ipc, itimer, limits, locks, memfd, memory, mount,
-    names, open, pidfd, pipe, poll, posix_timer, prctl, priority, process, ptrace, read_write, rusage, sched,
-    select, signal, signalfd, socket, splice, stat, statfs, sync, system, time, timerfd, wait, xattr,
+    mqueue, names, open, pidfd, pipe, poll, posix_timer, prctl, priority, process, ptrace, read_write,
+    rusage, sched, select, signal, signalfd, socket, splice, stat, statfs, sync, system, time, timerfd, wait,
+    xattr,
 };
 use crate::current::CurrentTask;
 
@@ -251,7 +252,7 @@ syscalls! {
     161 chroot(path: UserPtr<c_char>) => sync directory::chroot, Full;
     162 sync() => sync statfs::sync, Partial("files of the host are left to the host's own write-back");
     164 settimeofday(time: GuestAddr, zone: GuestAddr) => sync clock_set::settimeofday, Partial("the clock cannot be changed");
-    165 mount(source: UserPtr<c_char>, target: UserPtr<c_char>, kind: UserPtr<c_char>, flags: u64, data: UserPtr<c_char>) => sync mount::mount, Partial("tmpfs, devpts and proc only; no propagation");
+    165 mount(source: UserPtr<c_char>, target: UserPtr<c_char>, kind: UserPtr<c_char>, flags: u64, data: UserPtr<c_char>) => sync mount::mount, Partial("tmpfs, devpts, mqueue and proc only; no propagation");
     166 umount2(path: UserPtr<c_char>, flags: u32) => sync mount::umount2, Full;
     170 sethostname(name: UserPtr<u8>, len: i32) => sync system::sethostname, Full;
     171 setdomainname(name: UserPtr<u8>, len: i32) => sync system::setdomainname, Full;
@@ -295,6 +296,12 @@ syscalls! {
     233 epoll_ctl(epoll: Fd, op: u32, fd: Fd, event: GuestAddr) => sync epoll::epoll_ctl, Full;
     234 tgkill(tgid: Pid, tid: Pid, sig: i32) => sync signal::tgkill, Full;
     235 utimes(path: UserPtr<c_char>, times: GuestAddr) => sync attributes::utimes, Full;
+    240 mq_open(name: UserPtr<c_char>, flags: u32, mode: u32, attr: GuestAddr) => sync mqueue::mq_open, Full;
+    241 mq_unlink(name: UserPtr<c_char>) => sync mqueue::mq_unlink, Full;
+    242 mq_timedsend(queue: Fd, msg: UserPtr<u8>, len: usize, priority: u32, timeout: GuestAddr) => async mqueue::mq_timedsend, Full;
+    243 mq_timedreceive(queue: Fd, buf: GuestAddr, len: usize, priority: GuestAddr, timeout: GuestAddr) => async mqueue::mq_timedreceive, Full;
+    244 mq_notify(queue: Fd, event: GuestAddr) => sync mqueue::mq_notify, Partial("no SIGEV_THREAD, which needs a netlink socket");
+    245 mq_getsetattr(queue: Fd, new: GuestAddr, old: GuestAddr) => sync mqueue::mq_getsetattr, Full;
     247 waitid(kind: u32, id: i32, info: GuestAddr, options: u32, rusage: GuestAddr) => async wait::waitid, Full;
     251 ioprio_set(which: i32, who: i32, ioprio: i32) => sync priority::ioprio_set, Partial("kept, without effect");
     252 ioprio_get(which: i32, who: i32) => sync priority::ioprio_get, Full;

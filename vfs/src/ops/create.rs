@@ -44,6 +44,18 @@ pub(super) fn create_in(ctx: &OpCtx<'_>, dir: &Path, name: &[u8], mode: u32) -> 
     make(ctx, dir, (name, false), S_IFREG | mode & 0o7777, 0, |i, new| i.create(name, new))
 }
 
+/// Makes in `dir` what `make` makes of a name that must not exist yet, for file systems whose files need to be told more than a mode.
+/// Errors: as of [`open(2)`](https://man7.org/linux/man-pages/man2/open.2.html) with `O_CREAT`.
+pub fn create_with(
+    ctx: &OpCtx<'_>,
+    dir: &Path,
+    name: &[u8],
+    mode: u32,
+    made: impl FnOnce(&NewInode) -> Result<Arc<dyn Inode>, Errno>,
+) -> Result<Path, Errno> {
+    make(ctx, dir, (name, false), S_IFREG | mode & 0o7777, 0, |_, new| made(new))
+}
+
 /// [`mkdir(2)`](https://man7.org/linux/man-pages/man2/mkdir.2.html). Errors: as there.
 pub fn mkdir(ctx: &OpCtx<'_>, path: &[u8], mode: u32) -> Result<Path, Errno> {
     let (dir, name, slash) = parent(ctx, path, Errno::EEXIST)?;

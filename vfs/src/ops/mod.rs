@@ -12,13 +12,13 @@ mod stat;
 mod xattr;
 
 pub use attr::{access, chmod, chown, truncate, utimens};
-pub use create::{mkdir, mknod, symlink};
+pub use create::{create_with, mkdir, mknod, symlink};
 pub use link::{link, link_path};
 pub use mount::{
     bind, chroot_check, mount, move_mount, pivot_root, reconfigure, remount, set_propagation, umount,
 };
 pub use name::{getcwd, path_name};
-pub use open::{OpenHow, open, open_path, open_unlisted};
+pub use open::{OpenHow, open, open_new, open_path, open_unlisted};
 pub use remove::{rmdir, unlink};
 pub use rename::{check_rename_flags, rename};
 pub use stat::{Found, find, lookup, readlink, stat, statfs};

@@ -142,6 +142,11 @@ pub fn open_unlisted(
     Ok(OpenFile::new(ops, flags, Some(path)))
 }
 
+/// Opens a file that was just made, whatever its mode. Errors: the file's.
+pub fn open_new(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
+    finish(ctx, path, flags)
+}
+
 /// Opens the file at a place, with all checks. Errors: as [`open`].
 pub fn open_path(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
     let kind = path.inode().kind();

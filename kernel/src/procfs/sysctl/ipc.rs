@@ -55,7 +55,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
 
 fn of(a: &Access) -> Arc<IpcNamespace> {
     let own = a.task.as_ref().and_then(|t| t.resources::<Resources>()?.ipc());
-    own.unwrap_or_else(|| a.kernel.ipc().clone())
+    own.unwrap_or_else(|| a.kernel.ipc().sysv.clone())
 }
 
 fn show(limit: &Tunable) -> String {
