@@ -50,9 +50,18 @@ pub struct MappableInfo {
     pub name: String,
 }
 
+/// Why pages of an object went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// The object became shorter: what was copied from it for private mappings goes, too.
+    Truncated,
+    /// A hole was made, or the content changed elsewhere: private copies stay.
+    Punched,
+}
+
 /// An address space that maps some object.
 pub trait MappingObserver: Send + Sync {
     /// Pages of `object` in `offset..end` are gone (truncated or punched) and must not be accessible any more. `object` is the
     /// address of the `Mappable` (`Arc::as_ptr` as an address), as an identity. Called without locks of rank 500 or above.
-    fn invalidate(&self, object: usize, offset: u64, end: u64);
+    fn invalidate(&self, object: usize, offset: u64, end: u64, why: Removal);
 }

@@ -8,7 +8,7 @@ use abi::Errno;
 
 use crate::addr::PAGE_SIZE;
 use crate::frame::{FileOffset, Frame, FrameStore};
-use crate::mappable::MappingObserver;
+use crate::mappable::{MappingObserver, Removal};
 use crate::sync::{LockClass, Mutex};
 
 /// The lock class of every file's pages.
@@ -145,7 +145,7 @@ impl FilePages {
     }
     /// Removes bytes `start..end`: whole pages go, partial ones are zeroed there, and everyone who maps them is told (with `object`
     /// as the identity). Call it without locks of rank 500 and above. Returns the number of pages removed.
-    pub fn remove(&self, object: usize, start: u64, end: u64) -> u64 {
+    pub fn remove(&self, object: usize, start: u64, end: u64, why: Removal) -> u64 {
         let first_whole = start.div_ceil(PAGE_SIZE);
         let end_whole = end / PAGE_SIZE;
         let mut removed = Vec::new();
@@ -173,7 +173,7 @@ impl FilePages {
         if first_whole < end_whole {
             let end_byte = end_whole.saturating_mul(PAGE_SIZE);
             for o in observers {
-                o.invalidate(object, first_whole * PAGE_SIZE, end_byte);
+                o.invalidate(object, first_whole * PAGE_SIZE, end_byte, why);
             }
         }
         removed.len() as u64

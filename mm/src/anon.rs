@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use abi::Errno;
 use kcore::addr::PAGE_SIZE;
 use kcore::frame::{Frame, FrameStore};
-use kcore::mappable::{Mappable, MappableInfo, MappingObserver};
+use kcore::mappable::{Mappable, MappableInfo, MappingObserver, Removal};
 use kcore::pages::FilePages;
 
 pub(crate) struct SharedAnon {
@@ -37,6 +37,6 @@ impl Mappable for SharedAnon {
 impl SharedAnon {
     /// Drops the pages of a byte range (`MADV_REMOVE`).
     pub(crate) fn remove(&self, object: usize, start: u64, end: u64) {
-        self.pages.remove(object, start, end);
+        self.pages.remove(object, start, end, Removal::Punched);
     }
 }

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use abi::Errno;
 use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::{FileOffset, FrameStore};
-use kcore::mappable::MappingObserver;
+use kcore::mappable::{MappingObserver, Removal};
 use kcore::sync::{LockClass, RwLock};
 
 use crate::frames::FrameAllocator;
@@ -162,9 +162,9 @@ impl core::fmt::Debug for AddressSpace {
 }
 
 impl MappingObserver for AddressSpace {
-    fn invalidate(&self, object: usize, offset: u64, end: u64) {
+    fn invalidate(&self, object: usize, offset: u64, end: u64, why: Removal) {
         self.update(|s| {
-            s.invalidate(object, offset, end);
+            s.invalidate(object, offset, end, why);
             Ok(())
         })
         .ok();
@@ -228,7 +228,7 @@ impl Inner {
             self.frames.release(FileOffset(r.at), r.pages());
         }
     }
-    fn invalidate(&mut self, object: usize, offset: u64, end: u64) {
+    fn invalidate(&mut self, object: usize, offset: u64, end: u64, why: Removal) {
         let mut hit: Vec<(u64, u64)> = Vec::new();
         for v in self.vmas.iter() {
             let Some((file, first)) = v.file_at(v.start) else { continue };
@@ -239,7 +239,9 @@ impl Inner {
             }
         }
         for (lo, hi) in hit {
-            self.evict(lo, hi, |r| matches!(r.kind, Kind::Cache | Kind::SharedRo | Kind::SharedRw));
+            self.evict(lo, hi, |r| {
+                why == Removal::Truncated || matches!(r.kind, Kind::Cache | Kind::SharedRo | Kind::SharedRw)
+            });
         }
     }
     /// Collects `Map` and `Protect` operations for the hardware, joining neighbours.
