@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::Errno;
 use kcore::cred::UserNamespace;
@@ -21,6 +21,7 @@ use crate::current::CurrentTask;
 use crate::ipc::Ipc;
 use crate::lock_waits::LockWaits;
 use crate::memfds::Memfds;
+use crate::nameless::Nameless;
 use crate::run::run_task;
 use crate::sched::Executor;
 use crate::usage::{Load, metered};
@@ -69,7 +70,7 @@ pub struct Kernel {
     futexes: FutexTable,
     unix: Arc<UnixDomain>,
     init: Mutex<(Option<GroupId>, Option<ExitStatus>)>,
-    anon_inos: AtomicU64,
+    nameless: Nameless,
     load: Load,
     lock_waits: LockWaits,
     waits: Waits,
@@ -90,6 +91,7 @@ impl Kernel {
         let boot_id = uuid(&*host.entropy);
         let memfds = Memfds::new(&host);
         let ipc = Ipc::new(user_ns.clone(), make_dev(0, OWN_DEVICES), host.clock.clone());
+        let nameless = Nameless::new(&host.clock);
         Arc::new(Kernel {
             host,
             vfs,
@@ -102,7 +104,7 @@ impl Kernel {
             futexes: FutexTable::new(),
             unix: UnixDomain::new(Transit::new()),
             init: Mutex::new(&INIT, (None, None)),
-            anon_inos: AtomicU64::new(1),
+            nameless,
             load,
             lock_waits: LockWaits::default(),
             waits: Waits::default(),
@@ -179,9 +181,9 @@ impl Kernel {
     pub(crate) fn next_login_session(&self) -> u32 {
         self.logins.fetch_add(1, Ordering::Relaxed)
     }
-    /// An inode number for a file without a name.
-    pub(crate) fn next_anon_ino(&self) -> u64 {
-        self.anon_inos.fetch_add(1, Ordering::Relaxed)
+    /// Where pipes, sockets and anonymous files live.
+    pub(crate) fn nameless(&self) -> &Nameless {
+        &self.nameless
     }
     /// Lets a task run. The first one's process is the kernel's init: its end stops the executor.
     pub fn start(self: &Arc<Kernel>, current: CurrentTask) {

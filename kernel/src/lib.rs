@@ -14,6 +14,7 @@ pub mod loader;
 mod lock_waits;
 mod memfds;
 mod memory_use;
+mod nameless;
 mod pidfd;
 pub mod procfs;
 mod ptrace_access;

@@ -60,6 +60,12 @@ impl Pidfd {
 }
 
 impl FileOps for Pidfd {
+    fn can_read(&self) -> bool {
+        false
+    }
+    fn can_write(&self) -> bool {
+        false
+    }
     fn ready(&self, _: &OpenFile, want: Events) -> Events {
         let Ok(target) = self.target() else { return Events::empty() };
         let over = if self.thread { target.task.has_ended() } else { target.task.group().is_dead() };
@@ -97,5 +103,5 @@ impl FileOps for Pidfd {
 /// Gives the caller a descriptor for a pidfd. Errors: `EMFILE`.
 pub(crate) fn install_pidfd(cx: &CurrentTask, pidfd: Arc<Pidfd>, nonblock: bool) -> Result<Fd, Errno> {
     let flags = O_RDWR | if nonblock { PIDFD_NONBLOCK } else { 0 };
-    cx.task.files().insert(OpenFile::new(pidfd, flags, None), true, 0, cx.fd_limit())
+    cx.task.files().insert(cx.kernel().nameless().open(pidfd, flags), true, 0, cx.fd_limit())
 }

@@ -216,7 +216,12 @@ impl ProcessTable {
         {
             return Err(Errno::EINVAL);
         }
-        let cred = spec.cred.clone().unwrap_or_else(|| parent.cred());
+        // A process has credentials of its own even while they are the parent's: what it opens is told apart by them.
+        let cred = match &spec.cred {
+            Some(cred) => cred.clone(),
+            None if thread => parent.cred(),
+            None => Arc::new((*parent.cred()).clone()),
+        };
         let nproc = parent.group().rlimit(Resource::Nproc).cur;
         if cred.uid != Uid::ROOT
             && !cred.has_cap(Cap::SysResource)

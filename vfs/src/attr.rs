@@ -38,6 +38,8 @@ pub enum FileKind {
     Fifo,
     /// Socket.
     Socket,
+    /// None: what epoll, eventfd and their like are.
+    Untyped,
 }
 
 impl FileKind {
@@ -50,6 +52,7 @@ impl FileKind {
             S_IFBLK => FileKind::Block,
             S_IFIFO => FileKind::Fifo,
             S_IFSOCK => FileKind::Socket,
+            0 => FileKind::Untyped,
             _ => FileKind::Regular,
         }
     }
@@ -63,6 +66,7 @@ impl FileKind {
             FileKind::Block => S_IFBLK,
             FileKind::Fifo => S_IFIFO,
             FileKind::Socket => S_IFSOCK,
+            FileKind::Untyped => 0,
         }
     }
     /// `d_type` of `getdents64(2)`.

@@ -72,6 +72,30 @@ pub trait FileOps: Send + Sync + Any {
     fn seekable(&self) -> bool {
         false
     }
+    /// Whether `lseek` works at all. It does nothing where there is no position.
+    fn lseeks(&self) -> bool {
+        self.seekable()
+    }
+    /// Whether there is anything to be read, whatever it was opened for.
+    fn can_read(&self) -> bool {
+        true
+    }
+    /// Whether it can be written to, whatever it was opened for.
+    fn can_write(&self) -> bool {
+        true
+    }
+    /// Whether `splice(2)` and `sendfile(2)` can take from it.
+    fn splices_from(&self) -> bool {
+        true
+    }
+    /// Whether it knows `O_DIRECT`.
+    fn takes_direct(&self) -> bool {
+        false
+    }
+    /// Whether a mapping of it is one of nothing: anonymous memory.
+    fn maps_zeros(&self) -> bool {
+        false
+    }
     /// Reads. Errors: `EINVAL`, `EISDIR`, `EIO`.
     fn read(&self, f: &OpenFile, at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
         Err(Errno::EINVAL.into())
@@ -100,8 +124,11 @@ pub trait FileOps: Send + Sync + Any {
     }
     /// The position that `whence` and `off` mean when the position is `pos`. Errors: `ESPIPE`, `EINVAL`, `ENXIO`, `EOVERFLOW`.
     fn seek(&self, f: &OpenFile, pos: u64, whence: Whence, off: i64) -> Result<u64, Errno> {
-        if !self.seekable() {
+        if !self.lseeks() {
             return Err(Errno::ESPIPE);
+        }
+        if !self.seekable() {
+            return Ok(pos);
         }
         seek_in(pos, f.stat()?.size, whence, off)
     }
@@ -121,9 +148,9 @@ pub trait FileOps: Send + Sync + Any {
     fn sync(&self, f: &OpenFile, datasync: bool) -> Result<(), Errno> {
         Err(Errno::EINVAL)
     }
-    /// `fallocate(2)`. Errors: `ENODEV`, `ENOTSUP`, `ENOSPC`, `EPERM`.
+    /// `fallocate(2)`, for regular files. Errors: `ENOTSUP`, `ENOSPC`, `EPERM`.
     fn allocate(&self, f: &OpenFile, mode: u32, off: u64, len: u64) -> Result<(), Errno> {
-        Err(if self.seekable() { Errno::ENODEV } else { Errno::ESPIPE })
+        Err(Errno::ENOTSUP)
     }
     /// `ftruncate(2)`. Errors: `EINVAL`, `EFBIG`, `EPERM`.
     fn truncate(&self, f: &OpenFile, len: u64) -> Result<(), Errno> {

@@ -160,9 +160,22 @@ pub trait Inode: Send + Sync + Any {
     fn kind(&self) -> FileKind {
         self.attr().map_or(FileKind::Regular, |a| a.kind())
     }
+    /// Takes away the set-id bits that do not survive a write by `cred`. Errors: as [`Inode::set_attr`].
+    fn drop_setid(&self, cred: &Credentials) -> Result<(), Errno> {
+        let attr = self.attr()?;
+        let mode = crate::perm::after_write(&attr, cred);
+        if mode == attr.mode {
+            return Ok(());
+        }
+        self.set_attr(&AttrChange { mode: Some(mode & 0o7777), ..AttrChange::default() })
+    }
     /// Changes attributes. Errors: `EPERM` if the file system has none to change, `EROFS`, `EFBIG`, `ENOSPC`.
     fn set_attr(&self, change: &AttrChange) -> Result<(), Errno> {
         Err(Errno::EPERM)
+    }
+    /// Whether its attributes can change at all, which is asked before who may do that. Errors: `EOPNOTSUPP`.
+    fn may_set_attr(&self) -> Result<(), Errno> {
+        Ok(())
     }
     /// Whether `cred` may access it with `mask` (4 read, 2 write, 1 execute or search). Errors: `EACCES`.
     fn permission(&self, cred: &Credentials, mask: u32) -> Result<(), Errno> {
@@ -282,6 +295,10 @@ pub trait FileSystem: Send + Sync + Any {
     /// Options shown in `/proc/PID/mountinfo`, such as `size=64k`.
     fn options(&self) -> String {
         String::new()
+    }
+    /// Whether its files have no names anywhere, as pipes and sockets: they are opened again by what they are, not by where.
+    fn is_nameless(&self) -> bool {
+        false
     }
     /// Whether nothing in it can change (`MS_RDONLY` of the file system).
     fn is_read_only(&self) -> bool {

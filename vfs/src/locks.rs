@@ -73,6 +73,11 @@ impl FileLocks {
     pub fn test(&self, want: &RangeLock) -> Option<RangeLock> {
         self.0.lock().as_ref()?.ranges.iter().find(|l| conflicts(l, want)).copied()
     }
+    /// The first lock of `want`'s own owner on its bytes (`F_OFD_GETLK` with `F_UNLCK`).
+    pub fn held(&self, want: &RangeLock) -> Option<RangeLock> {
+        let own = |l: &&RangeLock| l.owner == want.owner && l.start <= want.last && want.start <= l.last;
+        self.0.lock().as_ref()?.ranges.iter().find(own).copied()
+    }
     /// Takes or converts a lock. Errors: [`IoError::Again`] if another is in the way. Deadlocks are not looked for.
     pub fn set(&self, want: RangeLock) -> IoResult<()> {
         let queue = {

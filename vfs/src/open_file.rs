@@ -4,6 +4,7 @@ use alloc::sync::{Arc, Weak};
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use kcore::cred::Credentials;
 use kcore::frame::{FileOffset, FrameStore};
 use kcore::io::{IoError, IoResult, IoSink, IoSource};
 use kcore::mappable::Mappable;
@@ -20,6 +21,7 @@ use crate::path::Path;
 // Held while the file works, and a file of procfs may look at tasks.
 static OFFSET: LockClass = LockClass::new("file offset", 90);
 static OWNER: LockClass = LockClass::new("file owner", 304);
+static OPENER: LockClass = LockClass::new("file opener", 305);
 
 /// Who gets signals about a file (`F_SETOWN`, `F_SETSIG`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,17 +35,19 @@ pub struct AsyncOwner {
 }
 
 /// How a write differs from a plain `write(2)`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct WriteOptions {
     /// At the end or not, whatever `O_APPEND` says (`RWF_APPEND`, `RWF_NOAPPEND`).
     pub append: Option<bool>,
     /// A regular file does not become longer than this (`RLIMIT_FSIZE`).
     pub limit: u64,
+    /// Who writes, unless they may keep the set-id bits of what they write to (`CAP_FSETID`).
+    pub by: Option<Arc<Credentials>>,
 }
 
 impl Default for WriteOptions {
     fn default() -> WriteOptions {
-        WriteOptions { append: None, limit: u64::MAX }
+        WriteOptions { append: None, limit: u64::MAX, by: None }
     }
 }
 
@@ -83,6 +87,8 @@ pub struct OpenFile {
     this: Weak<OpenFile>,
     counts_writer: bool,
     created: AtomicBool,
+    direct: AtomicBool,
+    opener: Mutex<Option<Arc<Credentials>>>,
 }
 
 impl OpenFile {
@@ -100,6 +106,7 @@ impl OpenFile {
         if let Some(p) = path.as_ref().filter(|_| writer) {
             p.mount.add_writer();
         }
+        let direct = AtomicBool::new(ops.takes_direct());
         Arc::new_cyclic(|this| OpenFile {
             ops,
             path,
@@ -109,6 +116,8 @@ impl OpenFile {
             this: this.clone(),
             counts_writer: writer,
             created: AtomicBool::new(false),
+            direct,
+            opener: Mutex::new(&OPENER, None),
         })
     }
     /// What it does.
@@ -140,8 +149,11 @@ impl OpenFile {
     pub fn flags(&self) -> u32 {
         self.flags.load(Ordering::Relaxed)
     }
-    /// Sets the flags that `F_SETFL` can set. Errors: what the file says.
+    /// Sets the flags that `F_SETFL` can set. Errors: `EINVAL` for `O_DIRECT` where that means nothing, and what the file says.
     pub fn set_flags(&self, flags: u32) -> Result<(), Errno> {
+        if flags & O_DIRECT != 0 && !self.direct.load(Ordering::Relaxed) {
+            return Err(Errno::EINVAL);
+        }
         let new = self.flags() & !SETTABLE | flags & SETTABLE;
         self.ops.set_flags(self, new)?;
         self.flags.store(new, Ordering::Relaxed);
@@ -162,6 +174,18 @@ impl OpenFile {
     pub(crate) fn note_created(&self) {
         self.created.store(true, Ordering::Relaxed);
     }
+    /// It was not opened by name, and so never asked for `O_DIRECT`.
+    pub(crate) fn forbid_direct(&self) {
+        self.direct.store(false, Ordering::Relaxed);
+    }
+    /// Remembers who opened it; only the first call counts.
+    pub fn note_opener(&self, cred: &Arc<Credentials>) {
+        self.opener.lock().get_or_insert_with(|| cred.clone());
+    }
+    /// Whether it was opened with exactly these credentials, not just with the same ones.
+    pub fn was_opened_with(&self, cred: &Arc<Credentials>) -> bool {
+        self.opener.lock().as_ref().is_some_and(|o| Arc::ptr_eq(o, cred))
+    }
     /// Whether it may be read.
     pub fn readable(&self) -> bool {
         let f = self.flags();
@@ -181,15 +205,25 @@ impl OpenFile {
         *self.owner.lock() = owner;
     }
 
-    fn can_read(&self) -> IoResult<()> {
-        if self.readable() { Ok(()) } else { Err(Errno::EBADF.into()) }
+    /// Whether bytes can be read from it. Errors: `EBADF` if it is not open for that, `EINVAL` if it has none.
+    pub fn check_read(&self) -> Result<(), Errno> {
+        match self.readable() {
+            true if self.ops.can_read() => Ok(()),
+            true => Err(Errno::EINVAL),
+            false => Err(Errno::EBADF),
+        }
     }
-    fn can_write(&self) -> IoResult<()> {
-        if self.writable() { Ok(()) } else { Err(Errno::EBADF.into()) }
+    /// Whether bytes can be written to it. Errors: `EBADF` if it is not open for that, `EINVAL` if it takes none.
+    pub fn check_write(&self) -> Result<(), Errno> {
+        match self.writable() {
+            true if self.ops.can_write() => Ok(()),
+            true => Err(Errno::EINVAL),
+            false => Err(Errno::EBADF),
+        }
     }
     /// Reads at the position and advances it. Errors: `EBADF`, and the file's.
     pub fn read(&self, dst: &mut dyn IoSink) -> IoResult<usize> {
-        self.can_read()?;
+        self.check_read()?;
         let n = if self.ops.seekable() {
             let mut pos = self.offset.lock();
             let n = self.ops.read(self, Some(*pos), dst)?;
@@ -204,36 +238,36 @@ impl OpenFile {
     /// Reads at `at`. Errors: `EBADF`, `ESPIPE`, and the file's.
     pub fn pread(&self, at: u64, dst: &mut dyn IoSink) -> IoResult<usize> {
         self.positioned()?;
-        self.can_read()?;
+        self.check_read()?;
         let n = self.ops.read(self, Some(at), dst)?;
         self.notify_if(n > 0, IN_ACCESS);
         Ok(n)
     }
     /// Writes at the position (at the end with `O_APPEND`) and advances it. Errors: `EBADF`, and the file's.
     pub fn write(&self, src: &mut dyn IoSource) -> IoResult<usize> {
-        self.write_with(None, WriteOptions::default(), src)
+        self.write_with(None, &WriteOptions::default(), src)
     }
     /// Writes at `at`; with `O_APPEND` at the end, as Linux does. Errors: `EBADF`, `ESPIPE`, and the file's.
     pub fn pwrite(&self, at: u64, src: &mut dyn IoSource) -> IoResult<usize> {
-        self.write_with(Some(at), WriteOptions::default(), src)
+        self.write_with(Some(at), &WriteOptions::default(), src)
     }
     /// Writes at `at`, or at the position, which advances. Errors: `EBADF`, `ESPIPE` with `at`, `EFBIG` at the limit, and the file's.
     pub fn write_with(
         &self,
         at: Option<u64>,
-        options: WriteOptions,
+        options: &WriteOptions,
         src: &mut dyn IoSource,
     ) -> IoResult<usize> {
         if at.is_some() {
             self.positioned()?;
         }
-        self.can_write()?;
+        self.check_write()?;
         let append = options.append.unwrap_or(self.flags() & O_APPEND != 0);
         let n = match at {
-            Some(at) => self.put(at, append, options.limit, src)?.0,
+            Some(at) => self.put(at, append, options, src)?.0,
             None if self.ops.seekable() => {
                 let mut pos = self.offset.lock();
-                let (n, end) = self.put(*pos, append, options.limit, src)?;
+                let (n, end) = self.put(*pos, append, options, src)?;
                 *pos = end;
                 n
             }
@@ -243,7 +277,14 @@ impl OpenFile {
         Ok(n)
     }
     /// Writes at `at` or at the end; says how much, and where it ended.
-    fn put(&self, at: u64, append: bool, limit: u64, src: &mut dyn IoSource) -> IoResult<(usize, u64)> {
+    fn put(
+        &self,
+        at: u64,
+        append: bool,
+        options: &WriteOptions,
+        src: &mut dyn IoSource,
+    ) -> IoResult<(usize, u64)> {
+        let limit = options.limit;
         let mut limited;
         let src = if limit < u64::MAX && src.remaining() > 0 && self.is_regular() {
             let start = if append { self.stat()?.size } else { at };
@@ -253,11 +294,20 @@ impl OpenFile {
         } else {
             src
         };
+        if src.remaining() > 0 {
+            self.drop_setid(options.by.as_deref())?;
+        }
         if append {
             return self.ops.append(self, src);
         }
         let n = self.ops.write(self, Some(at), src)?;
         Ok((n, at.saturating_add(n as u64)))
+    }
+    fn drop_setid(&self, by: Option<&Credentials>) -> Result<(), Errno> {
+        match (by, self.inode()) {
+            (Some(by), Some(inode)) if inode.kind() == FileKind::Regular => inode.drop_setid(by),
+            _ => Ok(()),
+        }
     }
     /// Whether it is an open regular file.
     pub fn is_regular(&self) -> bool {
@@ -329,25 +379,41 @@ impl OpenFile {
         }
         self.ops.sync(self, datasync)
     }
-    /// `fallocate(2)`. Errors: `EBADF` unless writable, `EINVAL`, `EFBIG`, and the file's.
-    pub fn allocate(&self, mode: u32, off: i64, len: i64) -> Result<(), Errno> {
-        if !self.writable() {
-            return Err(Errno::EBADF);
-        }
+    /// `fallocate(2)`. Errors: `EINVAL`; `EOPNOTSUPP` for modes that there are not; `EBADF` unless writable; `ESPIPE`, `EISDIR` or `ENODEV`
+    /// for what is no regular file; `EFBIG`; and the file's.
+    pub fn allocate(&self, mode: u32, off: i64, len: i64, by: &Credentials) -> Result<(), Errno> {
         if off < 0 || len <= 0 {
             return Err(Errno::EINVAL);
         }
+        let keep = mode & FALLOC_FL_KEEP_SIZE != 0;
+        match mode & !FALLOC_FL_KEEP_SIZE {
+            0 | FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_ZERO_RANGE => {}
+            FALLOC_FL_PUNCH_HOLE if keep => {}
+            FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_WRITE_ZEROES if !keep => {}
+            _ => return Err(Errno::EOPNOTSUPP),
+        }
+        if !self.writable() {
+            return Err(Errno::EBADF);
+        }
+        match self.stat()?.kind() {
+            FileKind::Fifo => return Err(Errno::ESPIPE),
+            FileKind::Directory => return Err(Errno::EISDIR),
+            FileKind::Regular | FileKind::Block => {}
+            _ => return Err(Errno::ENODEV),
+        }
         off.checked_add(len).ok_or(Errno::EFBIG)?;
+        self.drop_setid(Some(by))?;
         self.ops.allocate(self, mode, off as u64, len as u64)
     }
     /// `ftruncate(2)`. Errors: `EINVAL` unless writable, and the file's.
-    pub fn truncate(&self, len: i64) -> Result<(), Errno> {
+    pub fn truncate(&self, len: i64, by: &Credentials) -> Result<(), Errno> {
         if self.is_path_only() {
             return Err(Errno::EBADF);
         }
         if !self.writable() || len < 0 {
             return Err(Errno::EINVAL);
         }
+        self.drop_setid(Some(by))?;
         self.ops.truncate(self, len as u64)?;
         self.notify_if(true, IN_MODIFY);
         Ok(())

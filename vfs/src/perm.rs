@@ -49,6 +49,19 @@ pub fn check_sticky(dir: &InodeAttr, victim: &InodeAttr, cred: &Credentials) -> 
     if free { Ok(()) } else { Err(Errno::EPERM) }
 }
 
+/// The mode after `cred` has written to a file: without the set-id bits that only `CAP_FSETID` keeps.
+pub fn after_write(attr: &InodeAttr, cred: &Credentials) -> u32 {
+    let mut mode = attr.mode;
+    if mode & (S_ISUID | S_ISGID) == 0 || cred.has_cap(Cap::Fsetid) {
+        return mode;
+    }
+    mode &= !S_ISUID;
+    if mode & S_IXGRP != 0 || !cred.in_group(attr.gid) {
+        mode &= !S_ISGID;
+    }
+    mode
+}
+
 /// The mode without the set-id bits that a write or a change of owner takes away.
 pub fn without_setid(mode: u32) -> u32 {
     let mode = mode & !S_ISUID;

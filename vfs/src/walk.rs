@@ -41,7 +41,7 @@ pub struct Walk<'a> {
     pos: usize,
     links: u32,
     resolve: u64,
-    /// Set while the walk stands on an open file without a path, reached by a magic link.
+    /// Set while the walk stands on an open file without a name, reached by a magic link.
     file: Option<Arc<OpenFile>>,
 }
 
@@ -146,13 +146,13 @@ impl<'a> Walk<'a> {
             }
             return match target? {
                 MagicLink::Path(p) => self.moved(p),
-                MagicLink::File(f) => match f.path() {
-                    Some(p) => self.moved(p.clone()),
-                    None => {
+                MagicLink::File(f) => {
+                    let place = f.path().cloned();
+                    if place.as_ref().is_none_or(|p| p.mount.fs().is_nameless()) {
                         self.file = Some(f);
-                        Ok(())
                     }
-                },
+                    place.map_or(Ok(()), |p| self.moved(p))
+                }
             };
         }
         let target = link.inode().readlink_for(&self.ctx.caller())?;
@@ -233,7 +233,7 @@ impl<'a> Walk<'a> {
     pub fn here(&self) -> &Path {
         &self.cur
     }
-    /// The open file without a path on which the walk stands, if so.
+    /// The open file without a name on which the walk stands, if so.
     pub fn file(&self) -> Option<&Arc<OpenFile>> {
         self.file.as_ref()
     }

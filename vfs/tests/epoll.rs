@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use kcore::id::{Gid, Uid};
 use kcore::io::{SliceSource, VecSink};
 use kcore::wait::Events;
 use vfs::anon::epoll::{EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT};
@@ -52,7 +51,7 @@ fn level() {
 #[test]
 fn edge() {
     let ep = Epoll::new();
-    let (r, w) = Pipe::pair(0, Pipe::attr(1, Uid::ROOT, Gid::ROOT, 0));
+    let (r, w) = Pipe::pair(0, None);
     ep.add(3, &r, ev(IN | EPOLLET, 1)).unwrap();
     let write = || w.write(&mut SliceSource::new(b"abc")).unwrap();
     write();

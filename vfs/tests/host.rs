@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use common::World;
 use kcore::frame::FrameStore;
 use kcore::io::{SliceSource, VecSink};
-use kcore::mappable::{Mappable, MappingObserver};
+use kcore::mappable::{Mappable, MappingObserver, Removal};
 use vfs::consts::*;
 use vfs::fs::host::{HostFs, HostNode};
 use vfs::inode::DirEntry;
@@ -156,7 +156,7 @@ fn one_call_fills_the_pages_around_a_fault() {
 struct Told(Mutex<Vec<(u64, u64)>>);
 
 impl MappingObserver for Told {
-    fn invalidate(&self, _: usize, from: u64, to: u64) {
+    fn invalidate(&self, _: usize, from: u64, to: u64, _: Removal) {
         self.0.lock().unwrap().push((from, to));
     }
 }
@@ -221,10 +221,10 @@ fn truncation_drops_pages() {
     let (disk, f) = opened(&w, 20_000, false);
     let m = f.mappable().unwrap();
     byte(&m, 0);
-    f.truncate(5000).unwrap();
+    f.truncate(5000, &w.cred).unwrap();
     assert_eq!(disk.data.lock().unwrap().len(), 5000);
     assert_eq!(m.page(8192, false).err(), Some(Errno::EFAULT));
-    f.truncate(9000).unwrap();
+    f.truncate(9000, &w.cred).unwrap();
     assert_eq!(byte(&m, 5000), 0, "what was cut off is gone");
     assert_eq!(byte(&m, 4999), 4);
 }

@@ -91,7 +91,7 @@ fn truncation_holes_and_devices() {
     f.pwrite(8192, &mut SliceSource::new(b"x")).unwrap();
     assert_eq!(f.seek(Whence::Data, 0).unwrap(), 8192);
     assert_eq!(f.seek(Whence::Hole, 0).unwrap(), 0);
-    f.truncate(3).unwrap();
+    f.truncate(3, &w.cred).unwrap();
     assert_eq!(f.seek(Whence::Data, 0).unwrap_err(), Errno::ENXIO);
     vfs::fs::devfs::populate(view.root.inode()).unwrap();
     let z = ops::open(&cx, b"/zero", &how(O_RDWR)).unwrap();

@@ -5,13 +5,14 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use common::World;
+use kcore::cred::CapSet;
 use kcore::frame::FrameStore;
 use kcore::io::{SliceSource, VecSink};
-use kcore::mappable::MappingObserver;
+use kcore::mappable::{MappingObserver, Removal};
 use vfs::consts::*;
 use vfs::fs::overlay::{OverlayFs, OverlayOptions};
 use vfs::ops::{self, OpenHow};
-use vfs::{Errno, FileSystem, FsContext, Mount, MountNamespace, OpCtx, OpenFile, Path};
+use vfs::{Errno, FileSystem, FsContext, Mount, MountNamespace, OpCtx, OpenFile, Path, WriteOptions};
 
 fn tree(w: &World) -> (Arc<MountNamespace>, Path) {
     let ns = MountNamespace::new(w.ids.clone(), w.tmpfs(), 0, "layer");
@@ -77,7 +78,11 @@ fn writing_copies_up_and_leaves_the_lower_tree_alone() {
     within(&w, &ns, |cx| {
         let reader = open(cx, "/d/e/f", O_RDONLY);
         let before = reader.stat().unwrap();
-        open(cx, "/d/e/f", O_RDWR).pwrite(5, &mut SliceSource::new(b" above")).unwrap();
+        let mut by = cx.cred.clone();
+        by.effective = CapSet::EMPTY;
+        let options = WriteOptions { by: Some(Arc::new(by)), ..WriteOptions::default() };
+        let writer = open(cx, "/d/e/f", O_RDWR);
+        writer.write_with(Some(5), &options, &mut SliceSource::new(b" above")).unwrap();
         assert_eq!(contents(&reader), "below above", "a file opened before sees the change");
         let after = ops::stat(cx, b"/d/e/f", true).unwrap();
         assert_eq!((before.dev, before.ino), (after.dev, after.ino));
@@ -190,7 +195,7 @@ fn unlinked_and_unnamed_files() {
 struct Told(Mutex<Vec<usize>>);
 
 impl MappingObserver for Told {
-    fn invalidate(&self, object: usize, _: u64, _: u64) {
+    fn invalidate(&self, object: usize, _: u64, _: u64, _: Removal) {
         self.0.lock().unwrap().push(object);
     }
 }
@@ -217,7 +222,7 @@ fn mappings_follow_the_copy() {
         let id = Arc::as_ptr(&mapped).cast::<()>().addr();
         assert_eq!(*told.0.lock().unwrap(), [id], "who maps it must fault again");
         assert!(Arc::ptr_eq(&mapped, &f.mappable().unwrap()));
-        f.truncate(0).unwrap();
+        f.truncate(0, cx.cred).unwrap();
         assert_eq!(told.0.lock().unwrap().last(), Some(&id), "the upper file's changes are passed on");
     });
 }

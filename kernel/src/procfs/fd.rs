@@ -89,6 +89,7 @@ impl PseudoLink for Slot {
         self.of.check_access(caller)?;
         let file = self.file()?;
         Ok(match file.path() {
+            Some(p) if p.mount.fs().is_nameless() => p.dentry.name(),
             Some(p) => shown_path(p, caller),
             None => file.ops().name().into_bytes(),
         })
@@ -113,8 +114,9 @@ impl PseudoFile for Slot {
     fn content(&self) -> Result<Vec<u8>, Errno> {
         let (file, cloexec) = (self.file()?, self.table()?.cloexec(self.fd).map_err(|_| Errno::ENOENT)?);
         let flags = file.flags() | if cloexec { O_CLOEXEC } else { 0 };
+        let named = file.path().is_some_and(|p| !p.mount.fs().is_nameless());
         // Linux's 64-bit kernels show O_LARGEFILE on all that open(2) made.
-        let large = if file.path().is_some() && flags & O_PATH == 0 { LARGEFILE } else { 0 };
+        let large = if named && flags & O_PATH == 0 { LARGEFILE } else { 0 };
         let mount = file.path().map_or(ANON_MOUNT, |p| p.mount.id());
         let mut t = Text::default();
         line!(t, "pos:\t{}", file.offset());

@@ -1,7 +1,5 @@
 //! The file behind a socket's descriptor.
 
-use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 
 use abi::Errno;
@@ -12,11 +10,10 @@ use kcore::user::{UserPtr, Write};
 use kcore::wait::{Events, WaitQueue};
 use netstack::MsgFlags;
 use netstack::unix::{Outgoing, UnixSocket};
-use vfs::consts::{O_NONBLOCK, O_RDWR, S_IFSOCK};
-use vfs::{FileOps, InodeAttr, IoctlContext, OpenFile};
+use vfs::consts::{O_NONBLOCK, O_RDWR};
+use vfs::{FileOps, IoctlContext, OpenFile};
 
-/// Device number of the file system that sockets belong to.
-const SOCKFS: u64 = 8;
+use crate::kernel::Kernel;
 
 /// An open socket.
 pub struct SocketFile {
@@ -25,8 +22,9 @@ pub struct SocketFile {
 
 impl SocketFile {
     /// A file for `socket`, with `O_NONBLOCK` or 0.
-    pub(crate) fn open(socket: Arc<UnixSocket>, flags: u32) -> Arc<OpenFile> {
-        OpenFile::new(Arc::new(SocketFile { socket }), flags & O_NONBLOCK | O_RDWR, None)
+    pub(crate) fn open(kernel: &Kernel, socket: Arc<UnixSocket>, flags: u32) -> Arc<OpenFile> {
+        let place = kernel.nameless().socket(socket.ino(), &socket.creator().cred);
+        OpenFile::new(Arc::new(SocketFile { socket }), flags & O_NONBLOCK | O_RDWR, Some(place))
     }
     /// The socket behind `file`, if it is one.
     pub fn of(file: &OpenFile) -> Option<&SocketFile> {
@@ -68,19 +66,5 @@ impl FileOps for SocketFile {
     }
     fn on_close(&self, _f: &OpenFile) {
         self.socket.close();
-    }
-    fn stat(&self, _f: &OpenFile) -> Option<InodeAttr> {
-        let cred = &self.socket.creator().cred;
-        Some(InodeAttr {
-            dev: SOCKFS,
-            ino: self.socket.ino(),
-            mode: S_IFSOCK | 0o777,
-            uid: cred.fsuid,
-            gid: cred.fsgid,
-            ..InodeAttr::default()
-        })
-    }
-    fn name(&self) -> String {
-        format!("socket:[{}]", self.socket.ino())
     }
 }

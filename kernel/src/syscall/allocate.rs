@@ -55,30 +55,22 @@ pub(super) fn ftruncate(cx: &mut CurrentTask, fd: Fd, len: i64) -> SysResult {
     if file.writable() {
         check_size(cx, file.stat()?.size, len)?;
     }
-    file.truncate(len).map(|()| 0)
+    file.truncate(len, &cx.task.cred()).map(|()| 0)
 }
 
 /// `fallocate(2)`.
 pub(super) fn fallocate(cx: &mut CurrentTask, fd: Fd, mode: u32, at: i64, len: i64) -> SysResult {
     let file = cx.task.files().get_open(fd)?;
-    if at < 0 || len <= 0 {
-        return Err(Errno::EINVAL);
-    }
-    if !file.writable() {
-        return Err(Errno::EBADF);
-    }
-    match file.stat()?.kind() {
-        FileKind::Fifo => return Err(Errno::ESPIPE),
-        FileKind::Directory => return Err(Errno::EISDIR),
-        FileKind::Regular | FileKind::Block => {}
-        _ => return Err(Errno::ENODEV),
-    }
     if let Some(end) = at.checked_add(len)
+        && at >= 0
+        && len > 0
+        && file.is_regular()
+        && file.writable()
         && mode & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) == 0
     {
         check_size(cx, file.stat()?.size, end)?;
     }
-    file.allocate(mode, at, len).map(|()| 0)
+    file.allocate(mode, at, len, &cx.task.cred()).map(|()| 0)
 }
 
 /// Whether the kernel can read the file ahead at all. Errors: `ESPIPE` for pipes.

@@ -15,7 +15,9 @@ use vfs::{FileKind, OpenFile, Whence, WriteOptions};
 use super::SysResult;
 use super::blocking::blocking;
 use super::read_write::{raise_for, sync_after_write, write_options};
-use super::splice::{advance_offset, check_spliceable, file_to_pipe, limited, read_offset};
+use super::splice::{
+    advance_offset, check_spliceable, check_splices_from, file_to_pipe, limited, read_offset,
+};
 use crate::current::CurrentTask;
 
 /// Bytes that are under way at once.
@@ -60,11 +62,13 @@ pub(super) async fn sendfile(
         }
         file_to_pipe(cx, &input, seekable.then_some(at), (&out, pipe), n, false).await?
     } else {
-        if !seekable || out.flags() & O_APPEND != 0 {
+        if !input.ops().lseeks() || out.flags() & O_APPEND != 0 {
             return Err(Errno::EINVAL);
         }
-        check_spliceable(&input)?;
-        check_spliceable(&out)?;
+        if n == 0 {
+            return Ok(0);
+        }
+        check_splices_from(&input)?;
         cx.may_write_tty(&out)?;
         send(cx, &input, at, &out, n).await?
     };
@@ -86,11 +90,14 @@ async fn send(cx: &CurrentTask, input: &OpenFile, at: u64, out: &OpenFile, n: us
         let chunk = buf.get_mut(..want).unwrap_or_default();
         let got = match input.pread(at.saturating_add(done as u64), &mut SliceSink::new(chunk)) {
             Ok(0) => break,
-            Ok(got) => got,
+            Ok(got) => {
+                check_spliceable(out)?;
+                got
+            }
             Err(_) if done > 0 => break,
             Err(e) => return Err(e.errno()),
         };
-        let (sent, result) = write_all(cx, out, chunk.get(..got).unwrap_or_default(), options).await;
+        let (sent, result) = write_all(cx, out, chunk.get(..got).unwrap_or_default(), &options).await;
         done += sent;
         if let Err(e) = result {
             raise_for(cx, e, out, options.limit);
@@ -114,7 +121,7 @@ async fn write_all(
     cx: &CurrentTask,
     out: &OpenFile,
     bytes: &[u8],
-    options: WriteOptions,
+    options: &WriteOptions,
 ) -> (usize, Result<(), Errno>) {
     let mut sent = 0;
     while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
@@ -167,7 +174,7 @@ pub(super) fn copy_file_range(
     let n = limited(usize::try_from(len).unwrap_or(usize::MAX));
     let options = write_options(cx);
     let done =
-        copy(&input, from, &out, to, n, options).inspect_err(|e| raise_for(cx, *e, &out, options.limit))?;
+        copy(&input, from, &out, to, n, &options).inspect_err(|e| raise_for(cx, *e, &out, options.limit))?;
     sync_after_write(&out, out.flags())?;
     let count = done as u64;
     if in_given.is_none() {
@@ -204,7 +211,7 @@ fn copy(
     out: &OpenFile,
     to: u64,
     n: usize,
-    options: WriteOptions,
+    options: &WriteOptions,
 ) -> Result<usize, Errno> {
     let mut buf = vec![0; n.min(CHUNK)];
     let mut done = 0;

@@ -20,6 +20,7 @@ impl CurrentTask {
     }
     /// Adds an open file to the caller's descriptors. Errors: `EMFILE`.
     pub(crate) fn install(&self, file: Arc<OpenFile>, cloexec: bool) -> SysResult {
+        file.note_opener(&self.task.cred());
         fd_result(self.task.files().insert(file, cloexec, 0, self.fd_limit()))
     }
 }

@@ -9,7 +9,6 @@ use kcore::addr::GuestAddr;
 use kcore::id::Fd;
 use kcore::user::{UserPtr, Write};
 use kcore::wait::{Events, WaitSet};
-use vfs::OpenFile;
 use vfs::anon::{self, Epoll};
 use vfs::consts::O_RDWR;
 
@@ -34,7 +33,7 @@ pub(super) fn epoll_create1(cx: &mut CurrentTask, flags: u32) -> SysResult {
     if flags & !EPOLL_CLOEXEC != 0 {
         return Err(Errno::EINVAL);
     }
-    cx.install(OpenFile::new(Epoll::new(), O_RDWR, None), flags & EPOLL_CLOEXEC != 0)
+    cx.install(cx.kernel().nameless().open(Epoll::new(), O_RDWR), flags & EPOLL_CLOEXEC != 0)
 }
 
 /// `epoll_ctl(2)`. Errors: `EFAULT`, `EBADF`, `EPERM` for a file that cannot be waited for, `EINVAL`, `EEXIST`, `ENOENT`, `ELOOP`.

@@ -2,7 +2,6 @@
 
 use abi::Errno;
 use abi::fs::poll::{EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE};
-use vfs::OpenFile;
 use vfs::anon::EventFd;
 use vfs::consts::O_RDWR;
 
@@ -21,6 +20,6 @@ pub(super) fn eventfd2(cx: &mut CurrentTask, initial: u32, flags: u32) -> SysRes
     }
     let counter = EventFd::new(initial.into(), flags & EFD_SEMAPHORE != 0);
     // `EFD_NONBLOCK` is `O_NONBLOCK`.
-    let file = OpenFile::new(counter, O_RDWR | flags & EFD_NONBLOCK, None);
+    let file = cx.kernel().nameless().open(counter, O_RDWR | flags & EFD_NONBLOCK);
     cx.install(file, flags & EFD_CLOEXEC != 0)
 }

@@ -4,10 +4,12 @@ use core::ffi::c_char;
 
 use abi::Errno;
 use abi::fs::open::AT_SYMLINK_NOFOLLOW;
-use abi::fs::poll::{IN_CLOEXEC, IN_DONT_FOLLOW, IN_NONBLOCK};
+use abi::fs::poll::{
+    IN_ALL_EVENTS, IN_CLOEXEC, IN_DONT_FOLLOW, IN_EXCL_UNLINK, IN_IGNORED, IN_ISDIR, IN_MASK_ADD,
+    IN_MASK_CREATE, IN_NONBLOCK, IN_ONESHOT, IN_ONLYDIR, IN_Q_OVERFLOW, IN_UNMOUNT,
+};
 use kcore::id::Fd;
 use kcore::user::UserPtr;
-use vfs::OpenFile;
 use vfs::anon::Inotify;
 use vfs::anon::inotify::Limits;
 use vfs::consts::O_RDONLY;
@@ -16,6 +18,19 @@ use vfs::perm::{self, MAY_READ};
 use super::SysResult;
 use super::path::{AT_FDCWD, Caller};
 use crate::current::CurrentTask;
+
+/// The bits that a watch may have (`ALL_INOTIFY_BITS`); without any there is nothing to look for.
+const WATCHABLE: u32 = IN_ALL_EVENTS
+    | IN_UNMOUNT
+    | IN_Q_OVERFLOW
+    | IN_IGNORED
+    | IN_ONLYDIR
+    | IN_DONT_FOLLOW
+    | IN_EXCL_UNLINK
+    | IN_MASK_ADD
+    | IN_MASK_CREATE
+    | IN_ISDIR
+    | IN_ONESHOT;
 
 /// `inotify_init(2)`. Errors: `EMFILE`.
 pub(super) fn inotify_init(cx: &mut CurrentTask) -> SysResult {
@@ -28,13 +43,19 @@ pub(super) fn inotify_init1(cx: &mut CurrentTask, flags: u32) -> SysResult {
         return Err(Errno::EINVAL);
     }
     let instance = Inotify::new(Limits::default());
-    cx.install(OpenFile::new(instance, O_RDONLY | flags & IN_NONBLOCK, None), flags & IN_CLOEXEC != 0)
+    cx.install(cx.kernel().nameless().open(instance, O_RDONLY | flags & IN_NONBLOCK), flags & IN_CLOEXEC != 0)
 }
 
 /// `inotify_add_watch(2)`. Errors: `EBADF`, `EINVAL`, `EFAULT`, `EACCES` for what may not be read, those of `path_resolution(7)`,
 /// and those of [`Inotify::add_watch`].
 pub(super) fn inotify_add_watch(cx: &mut CurrentTask, fd: Fd, path: UserPtr<c_char>, mask: u32) -> SysResult {
+    if mask & WATCHABLE == 0 {
+        return Err(Errno::EINVAL);
+    }
     let file = cx.task.files().get_open(fd)?;
+    if mask & IN_MASK_ADD != 0 && mask & IN_MASK_CREATE != 0 {
+        return Err(Errno::EINVAL);
+    }
     let instance = Inotify::of(&file).ok_or(Errno::EINVAL)?;
     let path = cx.read_path_at(path, 0)?;
     let flags = if mask & IN_DONT_FOLLOW != 0 { AT_SYMLINK_NOFOLLOW } else { 0 };

@@ -114,12 +114,19 @@ fn kind_of(raw: &Flock) -> Result<Option<LockKind>, Errno> {
     }
 }
 
-/// `F_GETLK`, `F_OFD_GETLK`: the first lock in the way, or `F_UNLCK`.
+/// `F_GETLK`, `F_OFD_GETLK`: the first lock in the way, or `F_UNLCK`. Errors: `EINVAL`, `EOVERFLOW`, `EFAULT`.
 pub(super) fn get_lock(cx: &CurrentTask, file: &OpenFile, at: GuestAddr, scope: Scope) -> SysResult {
     let mut raw = read_flock(cx, at, scope)?;
-    let kind = kind_of(&raw)?.ok_or(Errno::EINVAL)?;
-    let want = wanted(cx, file, &raw, scope, kind)?;
-    match inode(file)?.common().locks().test(&want) {
+    let kind = kind_of(&raw)?;
+    if kind.is_none() && scope == Scope::Process {
+        return Err(Errno::EINVAL);
+    }
+    let want = wanted(cx, file, &raw, scope, kind.unwrap_or(LockKind::Read))?;
+    let inode = inode(file)?;
+    let locks = inode.common().locks();
+    // An open file may ask what it has locked itself.
+    let found = if kind.is_some() { locks.test(&want) } else { locks.held(&want) };
+    match found {
         None => raw.l_type = F_UNLCK,
         Some(l) => {
             raw.l_type = if l.kind == LockKind::Read { F_RDLCK } else { F_WRLCK };
@@ -144,12 +151,12 @@ pub(super) async fn set_lock(
 ) -> SysResult {
     let raw = read_flock(cx, at, scope)?;
     let kind = kind_of(&raw)?;
+    let want = wanted(cx, file, &raw, scope, kind.unwrap_or(LockKind::Read))?;
     match kind {
         Some(LockKind::Read) if !file.readable() => return Err(Errno::EBADF),
         Some(LockKind::Write) if !file.writable() => return Err(Errno::EBADF),
         _ => {}
     }
-    let want = wanted(cx, file, &raw, scope, kind.unwrap_or(LockKind::Read))?;
     let inode = inode(file)?;
     let locks = inode.common().locks();
     if kind.is_none() {

@@ -1,7 +1,7 @@
 //! Making, linking, moving and removing names.
 
 use abi::Errno;
-use abi::fs::open::{AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_FOLLOW};
+use abi::fs::open::{AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW};
 use kcore::addr::GuestAddr;
 use kcore::cred::Cap;
 use kcore::id::Fd;
@@ -81,9 +81,15 @@ pub(super) fn renameat2(
     flags: u32,
 ) -> SysResult {
     ops::check_rename_flags(flags)?;
-    let (old, new) = (cx.read_path(old)?, cx.read_path(new)?);
+    let (old, new) = (cx.read_path(old)?, cx.read_path(new));
     let who = Caller::new(cx);
-    done(ops::rename(&who.at(cx, olddir, &old)?, &old, &who.at(cx, newdir, &new)?, &new, flags))
+    let from = who.at(cx, olddir, &old)?;
+    let to = new.and_then(|new| Ok((who.at(cx, newdir, &new)?, new)));
+    match to {
+        Ok((to, new)) => done(ops::rename(&from, &old, &to, &new, flags)),
+        // What is wrong with the old name is told before what is wrong with the new one.
+        Err(e) => ops::check_parent(&from, &old).and(Err(e)),
+    }
 }
 
 /// `link(2)`, which does not follow a symbolic link at the end of `old`.
@@ -103,24 +109,19 @@ pub(super) fn linkat(
     if flags & !(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let (old, new) = (cx.read_path_at(old, flags)?, cx.read_path(new)?);
+    let (old, new) = (cx.read_path_at(old, flags)?, cx.read_path(new));
     let who = Caller::new(cx);
-    if old.is_empty() {
-        let place = who.place(cx, olddir, b"", 0);
-        // A file that the caller could not have found by name; that there is none comes first.
-        if place.as_ref().err() != Some(&Errno::EBADF) && !who.cred.has_cap(Cap::DacReadSearch) {
+    if flags & AT_EMPTY_PATH != 0 && old.first() != Some(&b'/') && olddir != AT_FDCWD {
+        // A file that the caller could not have found by name, perhaps.
+        let opened = cx.task.files().get(olddir)?;
+        if !opened.was_opened_with(&who.cred) && !who.cred.has_cap(Cap::DacReadSearch) {
             return Err(Errno::ENOENT);
         }
-        let place = place.map_err(no_link)?;
-        return done(ops::link_path(&place, &who.at(cx, newdir, &new)?, &new));
     }
-    let from = who.at(cx, olddir, &old)?;
-    done(ops::link(&from, &old, flags & AT_SYMLINK_FOLLOW != 0, &who.at(cx, newdir, &new)?, &new))
-}
-
-/// What has no name lies in no file system that the new name could be in.
-fn no_link(e: Errno) -> Errno {
-    if e == Errno::EOPNOTSUPP { Errno::EXDEV } else { e }
+    let follow = if flags & AT_SYMLINK_FOLLOW != 0 { 0 } else { AT_SYMLINK_NOFOLLOW };
+    let place = who.place(cx, olddir, &old, follow)?;
+    let new = new?;
+    done(ops::link_path(&place, &who.at(cx, newdir, &new)?, &new))
 }
 
 /// `symlink(2)`.

@@ -18,10 +18,11 @@ pub(super) fn pipe2(cx: &mut CurrentTask, fds: GuestAddr, flags: u32) -> SysResu
     if flags & !(O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0 {
         return Err(Errno::EINVAL);
     }
+    let place = cx.kernel().nameless().pipe(&cx.task.cred());
+    let (r, w) = Pipe::pair(flags & !O_CLOEXEC, Some(place));
     let cred = cx.task.cred();
-    let now = cx.kernel().host().clock.realtime();
-    let ino = cx.kernel().next_anon_ino();
-    let (r, w) = Pipe::pair(flags & !O_CLOEXEC, Pipe::attr(ino, cred.fsuid, cred.fsgid, now));
+    r.note_opener(&cred);
+    w.note_opener(&cred);
     let cloexec = flags & O_CLOEXEC != 0;
     let files = cx.task.files();
     let limit = cx.fd_limit();

@@ -5,6 +5,7 @@
 
 use abi::Errno;
 use abi::fs::fcntl::{Iovec as RawIovec, RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC};
+use kcore::cred::Cap;
 use kcore::id::Fd;
 use kcore::io::{IoError, IoSource};
 use kcore::user::{Read, UserPtr, Write};
@@ -62,7 +63,9 @@ fn pread_into(cx: &CurrentTask, file: &OpenFile, iov: &[Iovec], at: u64) -> SysR
 
 /// What a write must obey beside the file's own rules.
 pub(super) fn write_options(cx: &CurrentTask) -> WriteOptions {
-    WriteOptions { append: None, limit: cx.task.core.group().rlimit(Resource::Fsize).cur }
+    let cred = cx.task.cred();
+    let by = (!cred.has_cap(Cap::Fsetid)).then_some(cred);
+    WriteOptions { append: None, limit: cx.task.core.group().rlimit(Resource::Fsize).cur, by }
 }
 
 /// A blocking write goes on until all is written; an error or interruption after the first byte reports what was.
@@ -84,7 +87,7 @@ async fn write_from(
     let result = loop {
         // An attempt that did not take all that it looked at must not move the source.
         let attempt =
-            || file.write_with(at.map(|a| a.saturating_add(count(done))), options, &mut source.clone());
+            || file.write_with(at.map(|a| a.saturating_add(count(done))), &options, &mut source.clone());
         match blocking(cx, file, Events::WRITABLE, attempt).await {
             Ok(n) => {
                 done += n;
@@ -126,6 +129,11 @@ pub(super) fn sync_after_write(file: &OpenFile, flags: u32) -> Result<(), Errno>
     Ok(())
 }
 
+/// Whether a list of buffers has no room at all: then nothing is done, whatever the file would say.
+fn is_empty(list: &[Iovec]) -> bool {
+    list.iter().all(|(_, len)| *len == 0)
+}
+
 /// `read(2)`.
 pub(super) async fn read(cx: &mut CurrentTask, fd: Fd, buf: UserPtr<u8, Write>, n: usize) -> SysResult {
     let file = cx.task.files().get_open(fd)?;
@@ -142,6 +150,10 @@ pub(super) async fn write(cx: &mut CurrentTask, fd: Fd, buf: UserPtr<u8, Read>, 
 pub(super) async fn readv(cx: &mut CurrentTask, fd: Fd, iov: UserPtr<RawIovec>, n: usize) -> SysResult {
     let file = cx.task.files().get_open(fd)?;
     let list = cx.read_iovecs(iov, n)?;
+    file.check_read()?;
+    if is_empty(&list) {
+        return Ok(0);
+    }
     read_into(cx, &file, &list).await
 }
 
@@ -149,6 +161,10 @@ pub(super) async fn readv(cx: &mut CurrentTask, fd: Fd, iov: UserPtr<RawIovec>, 
 pub(super) async fn writev(cx: &mut CurrentTask, fd: Fd, iov: UserPtr<RawIovec>, n: usize) -> SysResult {
     let file = cx.task.files().get_open(fd)?;
     let list = cx.read_iovecs(iov, n)?;
+    file.check_write()?;
+    if is_empty(&list) {
+        return Ok(0);
+    }
     write_from(cx, &file, &list, None, write_options(cx)).await
 }
 
@@ -177,6 +193,11 @@ pub(super) fn preadv(cx: &mut CurrentTask, fd: Fd, iov: UserPtr<RawIovec>, n: us
     let at = offset(at)?;
     let file = cx.task.files().get_open(fd)?;
     let list = cx.read_iovecs(iov, n)?;
+    check_positioned(&file)?;
+    file.check_read()?;
+    if is_empty(&list) {
+        return Ok(0);
+    }
     pread_into(cx, &file, &list, at)
 }
 
@@ -191,7 +212,27 @@ pub(super) async fn pwritev(
     let at = offset(at)?;
     let file = cx.task.files().get_open(fd)?;
     let list = cx.read_iovecs(iov, n)?;
+    check_positioned(&file)?;
+    file.check_write()?;
+    if is_empty(&list) {
+        return Ok(0);
+    }
     write_from(cx, &file, &list, Some(at), write_options(cx)).await
+}
+
+/// Errors: `ESPIPE` for files that have no positions.
+fn check_positioned(file: &OpenFile) -> Result<(), Errno> {
+    if file.ops().seekable() { Ok(()) } else { Err(Errno::ESPIPE) }
+}
+
+/// The offset of a call for which -1 means the position of the file. Errors: `EINVAL`, `ESPIPE`.
+fn offset_or_position(file: &OpenFile, at: i64) -> Result<Option<u64>, Errno> {
+    if at == -1 {
+        return Ok(None);
+    }
+    let at = offset(at)?;
+    check_positioned(file)?;
+    Ok(Some(at))
 }
 
 /// `preadv2(2)`: at the position if `at` is -1. Errors: `EOPNOTSUPP` for flags that mean nothing for a read.
@@ -206,15 +247,20 @@ pub(super) async fn preadv2(
 ) -> SysResult {
     let file = cx.task.files().get_open(fd)?;
     let list = cx.read_iovecs(iov, n)?;
+    let at = offset_or_position(&file, at)?;
+    file.check_read()?;
+    if is_empty(&list) {
+        return Ok(0);
+    }
     if flags & !RWF_KNOWN != 0 || flags & (RWF_APPEND | RWF_NOAPPEND) != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
     match at {
-        -1 if flags & RWF_NOWAIT != 0 => {
+        None if flags & RWF_NOWAIT != 0 => {
             file.read(&mut UserSink::new(cx.task.mm(), &list)).map(count).map_err(IoError::errno)
         }
-        -1 => read_into(cx, &file, &list).await,
-        at => pread_into(cx, &file, &list, offset(at)?),
+        None => read_into(cx, &file, &list).await,
+        Some(at) => pread_into(cx, &file, &list, at),
     }
 }
 
@@ -230,6 +276,11 @@ pub(super) async fn pwritev2(
 ) -> SysResult {
     let file = cx.task.files().get_open(fd)?;
     let list = cx.read_iovecs(iov, n)?;
+    let at = offset_or_position(&file, at)?;
+    file.check_write()?;
+    if is_empty(&list) {
+        return Ok(0);
+    }
     if flags & !RWF_KNOWN != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
@@ -240,9 +291,8 @@ pub(super) async fn pwritev2(
         RWF_NOAPPEND => options.append = Some(false),
         _ => return Err(Errno::EINVAL),
     }
-    let at = if at == -1 { None } else { Some(offset(at)?) };
     let done = if flags & RWF_NOWAIT != 0 {
-        let once = file.write_with(at, options, &mut UserSource::new(cx.task.mm(), &list));
+        let once = file.write_with(at, &options, &mut UserSource::new(cx.task.mm(), &list));
         once.map(count).map_err(IoError::errno).inspect_err(|e| raise_for(cx, *e, &file, options.limit))?
     } else {
         write_from(cx, &file, &list, at, options).await?

@@ -9,7 +9,6 @@ use kcore::id::Fd;
 use kcore::user::UserPtr;
 use kcore::wait::WaitQueue;
 use task::signal::{SigFields, SigInfo, SigSet};
-use vfs::OpenFile;
 use vfs::anon::signalfd::SIGINFO;
 use vfs::anon::{SignalFd, SignalSource};
 use vfs::consts::O_RDWR;
@@ -117,6 +116,7 @@ pub(super) fn signalfd4(cx: &mut CurrentTask, fd: Fd, mask: GuestAddr, size: usi
     }
     let core = &cx.task.core;
     let source = Pending { task: Arc::downgrade(core), queue: core.group().signal_queue.clone() };
-    let file = OpenFile::new(SignalFd::new(mask, Arc::new(source)), O_RDWR | flags & SFD_NONBLOCK, None);
+    let file =
+        cx.kernel().nameless().open(SignalFd::new(mask, Arc::new(source)), O_RDWR | flags & SFD_NONBLOCK);
     cx.install(file, flags & SFD_CLOEXEC != 0)
 }

@@ -19,7 +19,6 @@ use super::SysResult;
 use super::blocking::until;
 use super::read_write::{raise_for, sync_after_write, write_options};
 use crate::current::CurrentTask;
-use crate::socket::SocketFile;
 use crate::usermem::MAX_RW_COUNT;
 
 const KNOWN: u32 = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
@@ -54,8 +53,16 @@ fn position(at: Option<i64>) -> Result<Option<u64>, Errno> {
 
 /// Data can be spliced to and from the file. Errors: `EINVAL` for directories and for files that carry messages or counters.
 pub(super) fn check_spliceable(file: &OpenFile) -> Result<(), Errno> {
-    let inode = file.inode().is_some_and(|i| i.kind() != FileKind::Directory);
-    if inode || SocketFile::of(file).is_some() { Ok(()) } else { Err(Errno::EINVAL) }
+    match file.inode().map(|i| i.kind()) {
+        None | Some(FileKind::Directory | FileKind::Untyped) => Err(Errno::EINVAL),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Data can be spliced from the file. Errors: `EINVAL`.
+pub(super) fn check_splices_from(file: &OpenFile) -> Result<(), Errno> {
+    check_spliceable(file)?;
+    if file.ops().splices_from() { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
 /// Repeats `attempt`, which moves data between a pipe and another file, until it does not say [`IoError::Again`]. With
@@ -130,7 +137,7 @@ pub(super) async fn splice(
             cx.may_write_tty(&out)?;
             let options = write_options(cx);
             let ends = ((&*input, Events::READABLE), (&*out, Events::WRITABLE));
-            let attempt = || mechanism::splice_from_pipe(pipe, &out, at, options, n);
+            let attempt = || mechanism::splice_from_pipe(pipe, &out, at, &options, n);
             let done = through_pipe(cx, ends.0, ends.1, nonblock, attempt)
                 .await
                 .inspect_err(|e| raise_for(cx, *e, &out, options.limit))?;
@@ -161,7 +168,7 @@ pub(super) async fn file_to_pipe(
     n: usize,
     nonblock: bool,
 ) -> Result<usize, Errno> {
-    check_spliceable(input)?;
+    check_splices_from(input)?;
     if input.ops_as::<TtyFile>().is_some() {
         return Err(Errno::EINVAL);
     }

@@ -6,13 +6,12 @@ use alloc::collections::BTreeMap;
 use abi::Errno;
 use abi::fs::mount::{MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME};
 use abi::fs::stat::{
-    ANON_INODE_FS_MAGIC, PIPEFS_MAGIC, SOCKFS_MAGIC, ST_NOATIME, ST_NODEV, ST_NODIRATIME, ST_NOEXEC,
-    ST_NOSUID, ST_RDONLY, ST_RELATIME, Statfs,
+    ST_NOATIME, ST_NODEV, ST_NODIRATIME, ST_NOEXEC, ST_NOSUID, ST_RDONLY, ST_RELATIME, Statfs,
 };
-use kcore::addr::{GuestAddr, PAGE_SIZE};
+use kcore::addr::GuestAddr;
 use kcore::id::Fd;
 use kcore::user::{UserPtr, Write};
-use vfs::{FileKind, Mount, OpenFile, StatFs, ops};
+use vfs::{Mount, StatFs, ops};
 use zerocopy::FromZeros;
 
 use super::SysResult;
@@ -36,19 +35,8 @@ pub(super) fn fstatfs(cx: &mut CurrentTask, fd: Fd, buf: GuestAddr) -> SysResult
     let file = cx.task.files().get(fd)?;
     match file.path() {
         Some(p) => put(cx, buf, &p.mount.fs().statfs()?, st_flags(&p.mount)),
-        None => put(cx, buf, &unnamed(&file)?, 0),
+        None => Err(Errno::ENOSYS),
     }
-}
-
-/// What Linux says of the file systems that pipes, sockets and anonymous files are in.
-fn unnamed(file: &OpenFile) -> Result<StatFs, Errno> {
-    let attr = file.stat()?;
-    let magic = match attr.kind() {
-        FileKind::Fifo => PIPEFS_MAGIC,
-        FileKind::Socket => SOCKFS_MAGIC,
-        _ => ANON_INODE_FS_MAGIC,
-    };
-    Ok(StatFs { magic, bsize: PAGE_SIZE, namelen: 255, fsid: attr.dev, ..StatFs::default() })
 }
 
 fn st_flags(mount: &Mount) -> u64 {

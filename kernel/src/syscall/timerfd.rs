@@ -34,7 +34,7 @@ pub(super) fn timerfd_create(cx: &mut CurrentTask, clock: i32, flags: u32) -> Sy
     };
     let kernel = cx.kernel();
     let timer = TimerFd::new(kernel.host().clock.clone(), kernel.timers().clone(), source);
-    let file = OpenFile::new(timer, O_RDWR | flags & TFD_NONBLOCK, None);
+    let file = kernel.nameless().open(timer, O_RDWR | flags & TFD_NONBLOCK);
     cx.install(file, flags & TFD_CLOEXEC != 0)
 }
 

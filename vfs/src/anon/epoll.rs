@@ -15,11 +15,12 @@ use alloc::vec::Vec;
 use core::task::Waker;
 
 use hashbrown::HashMap;
+use kcore::io::IoResult;
 use kcore::sync::{LockClass, Mutex};
 use kcore::wait::{Events, Registration, WaitQueue};
 
 use crate::Errno;
-use crate::file::FileOps;
+use crate::file::{FileOps, IoctlContext};
 use crate::open_file::OpenFile;
 
 static NESTING: LockClass = LockClass::new("epoll nesting", 344);
@@ -358,6 +359,15 @@ impl Epoll {
 }
 
 impl FileOps for Epoll {
+    fn lseeks(&self) -> bool {
+        true
+    }
+    fn can_read(&self) -> bool {
+        false
+    }
+    fn can_write(&self) -> bool {
+        false
+    }
     fn ready(&self, _f: &OpenFile, want: Events) -> Events {
         let listed: Vec<_> = self.ready.list.lock().iter().cloned().collect();
         let any = listed.iter().any(|i| matches!(i.check(), Some((_, now)) if !now.is_empty()));
@@ -365,6 +375,9 @@ impl FileOps for Epoll {
     }
     fn queue(&self, _f: &OpenFile) -> Option<WaitQueue> {
         Some(self.ready.queue.clone())
+    }
+    fn ioctl(&self, _f: &OpenFile, _: &IoctlContext<'_>, _cmd: u32, _arg: u64) -> IoResult<u64> {
+        Err(Errno::EINVAL.into())
     }
     fn on_close(&self, _f: &OpenFile) {
         let items = core::mem::take(&mut self.inner.lock().items);

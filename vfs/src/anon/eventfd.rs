@@ -37,6 +37,9 @@ impl EventFd {
 }
 
 impl FileOps for EventFd {
+    fn lseeks(&self) -> bool {
+        true
+    }
     fn read(&self, _f: &OpenFile, _at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
         if dst.remaining() < 8 {
             return Err(Errno::EINVAL.into());
@@ -60,7 +63,7 @@ impl FileOps for EventFd {
         Ok(8)
     }
     fn write(&self, _f: &OpenFile, _at: Option<u64>, src: &mut dyn IoSource) -> IoResult<usize> {
-        if src.remaining() < 8 {
+        if src.remaining() != 8 {
             return Err(Errno::EINVAL.into());
         }
         // The value is loaded before it is known whether it fits; a caller that waits must offer it again.

@@ -50,7 +50,7 @@ impl FifoTable {
         if flags & O_ACCMODE == O_WRONLY && flags & O_NONBLOCK != 0 && pipe.lock().readers == 0 {
             return Err(Errno::ENXIO.into());
         }
-        Ok(PipeEnd::open(&pipe, flags, *attr, Some(())))
+        Ok(PipeEnd::open(&pipe, flags, Some(())))
     }
 }
 

@@ -156,9 +156,9 @@ impl Inotify {
     }
     /// `inotify_add_watch(2)` on an inode that the caller found and may read. Says the watch's number.
     ///
-    /// Errors: `EINVAL` for a mask without events, `EEXIST` with `IN_MASK_CREATE`, `ENOTDIR` with `IN_ONLYDIR`, `ENOSPC`.
+    /// Errors: `EINVAL` for flags that exclude each other, `EEXIST` with `IN_MASK_CREATE`, `ENOTDIR` with `IN_ONLYDIR`, `ENOSPC`.
     pub fn add_watch(&self, inode: &Arc<dyn Inode>, mask: u32) -> Result<i32, Errno> {
-        if mask & ALL_EVENTS == 0 || mask & IN_MASK_ADD != 0 && mask & IN_MASK_CREATE != 0 {
+        if mask & IN_MASK_ADD != 0 && mask & IN_MASK_CREATE != 0 {
             return Err(Errno::EINVAL);
         }
         if mask & IN_ONLYDIR != 0 && inode.kind() != crate::attr::FileKind::Directory {
@@ -240,6 +240,12 @@ fn detach(watch: Arc<Watch>) {
 }
 
 impl FileOps for Inotify {
+    fn lseeks(&self) -> bool {
+        true
+    }
+    fn can_write(&self) -> bool {
+        false
+    }
     fn read(&self, _f: &OpenFile, _at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
         let mut done = 0;
         let mut s = self.state.lock();
@@ -368,7 +374,7 @@ mod tests {
         assert_eq!(i.add_watch(&n, IN_MODIFY | IN_MASK_CREATE), Err(Errno::EEXIST));
         assert_eq!(i.add_watch(&n, IN_OPEN | IN_MASK_ADD), Ok(wd));
         assert_eq!(i.add_watch(&n, IN_ONLYDIR | IN_OPEN), Err(Errno::ENOTDIR));
-        assert_eq!(i.add_watch(&n, 0), Err(Errno::EINVAL));
+        assert_eq!(i.add_watch(&n, IN_OPEN | IN_MASK_ADD | IN_MASK_CREATE), Err(Errno::EINVAL));
         n.common().notify(IN_MODIFY, 0, None);
         n.common().notify(IN_OPEN, 0, None);
         assert_eq!(events(&f).len(), 2);

@@ -1,12 +1,8 @@
 //! Pipes, [`pipe(7)`](https://man7.org/linux/man-pages/man7/pipe.7.html).
 
-use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use kcore::host::Nanos;
-use kcore::id::{Gid, Uid};
 use kcore::io::{IoError, IoResult, IoSink, IoSource};
 use kcore::sync::{LockClass, Mutex, MutexGuard};
 use kcore::user::{UserPtr, Write};
@@ -14,10 +10,10 @@ use kcore::wait::{Events, WaitQueue};
 
 use super::ring::{Ring, SEGMENT};
 use crate::Errno;
-use crate::attr::{InodeAttr, Timestamp, make_dev};
 use crate::consts::*;
 use crate::file::{FileOps, IoctlContext};
 use crate::open_file::OpenFile;
+use crate::path::Path;
 
 /// Two pipes are locked together in order of address.
 static PIPE: LockClass = LockClass::nesting("pipe", 350);
@@ -84,29 +80,13 @@ impl Pipe {
         self.lock().ring.is_empty()
     }
 
-    /// Makes the two ends of a new pipe, for reading and for writing, with `O_NONBLOCK` and `O_DIRECT` of `flags`.
-    pub fn pair(flags: u32, attr: InodeAttr) -> (Arc<OpenFile>, Arc<OpenFile>) {
+    /// Makes the two ends of a new pipe, for reading and for writing, with `O_NONBLOCK` and `O_DIRECT` of `flags`. Both lie at `place`.
+    pub fn pair(flags: u32, place: Option<Path>) -> (Arc<OpenFile>, Arc<OpenFile>) {
         let pipe = Pipe::new();
         let flags = flags & (O_NONBLOCK | O_DIRECT);
-        let r = PipeEnd::open(&pipe, O_RDONLY, attr, None);
-        let w = PipeEnd::open(&pipe, O_WRONLY, attr, None);
-        (OpenFile::new(r, flags | O_RDONLY, None), OpenFile::new(w, flags | O_WRONLY, None))
-    }
-
-    /// Attributes for a new pipe with inode number `ino`.
-    pub fn attr(ino: u64, uid: Uid, gid: Gid, realtime: Nanos) -> InodeAttr {
-        let t = Timestamp::from_nanos(realtime);
-        InodeAttr {
-            dev: make_dev(0, 14),
-            ino,
-            mode: S_IFIFO | 0o600,
-            uid,
-            gid,
-            atime: t,
-            mtime: t,
-            ctime: t,
-            ..InodeAttr::default()
-        }
+        let r = PipeEnd::open(&pipe, O_RDONLY, None);
+        let w = PipeEnd::open(&pipe, O_WRONLY, None);
+        (OpenFile::new(r, flags | O_RDONLY, place.clone()), OpenFile::new(w, flags | O_WRONLY, place))
     }
 
     /// Takes what fits. Errors: `Again` if full, `EPIPE` without readers (the caller raises `SIGPIPE`), `EFAULT`.
@@ -154,15 +134,14 @@ pub struct PipeEnd {
     pipe: Arc<Pipe>,
     reads: bool,
     writes: bool,
-    attr: Option<InodeAttr>,
     closed: AtomicBool,
     /// For a FIFO: the opens of the other end at the time of this open, when there was no peer.
     peer_opens: Option<u64>,
 }
 
 impl PipeEnd {
-    /// Opens an end of `pipe` with the access mode of `flags`. `attr` is what `fstat` tells; FIFOs have an inode for that.
-    pub(crate) fn open(pipe: &Arc<Pipe>, flags: u32, attr: InodeAttr, fifo: Option<()>) -> Arc<PipeEnd> {
+    /// Opens an end of `pipe`, of a FIFO perhaps, with the access mode of `flags`.
+    pub(crate) fn open(pipe: &Arc<Pipe>, flags: u32, fifo: Option<()>) -> Arc<PipeEnd> {
         let reads = flags & O_ACCMODE != O_WRONLY;
         let writes = flags & O_ACCMODE != O_RDONLY;
         let peer_opens = {
@@ -182,16 +161,8 @@ impl PipeEnd {
             }
         };
         pipe.queue.wake(Events::READABLE | Events::WRITABLE);
-        let attr = fifo.is_none().then_some(attr);
         let peer_opens = fifo.and(peer_opens);
-        Arc::new(PipeEnd {
-            pipe: pipe.clone(),
-            reads,
-            writes,
-            attr,
-            closed: AtomicBool::new(false),
-            peer_opens,
-        })
+        Arc::new(PipeEnd { pipe: pipe.clone(), reads, writes, closed: AtomicBool::new(false), peer_opens })
     }
     /// The end behind `file`, if it is one.
     pub fn of(file: &OpenFile) -> Option<&PipeEnd> {
@@ -280,6 +251,9 @@ impl Drop for PipeEnd {
 
 /// A blocking `write(2)` goes on after a partial write until all is written; that is the caller's loop.
 impl FileOps for PipeEnd {
+    fn takes_direct(&self) -> bool {
+        true
+    }
     fn read(&self, _f: &OpenFile, _at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
         self.pipe.take(dst)
     }
@@ -326,17 +300,8 @@ impl FileOps for PipeEnd {
     fn on_close(&self, _f: &OpenFile) {
         self.close();
     }
-    fn stat(&self, _f: &OpenFile) -> Option<InodeAttr> {
-        self.attr
-    }
     fn reopen(&self, _f: &OpenFile, flags: u32) -> IoResult<Arc<dyn FileOps>> {
-        match self.attr {
-            Some(attr) => Ok(PipeEnd::open(&self.pipe, flags, attr, None)),
-            None => Err(Errno::ENXIO.into()),
-        }
-    }
-    fn name(&self) -> String {
-        format!("pipe:[{}]", self.attr.map_or(0, |a| a.ino))
+        Ok(PipeEnd::open(&self.pipe, flags, None))
     }
 }
 
@@ -347,7 +312,7 @@ mod tests {
     use kcore::io::{SliceSource, VecSink};
 
     fn pair(flags: u32) -> (Arc<OpenFile>, Arc<OpenFile>) {
-        Pipe::pair(flags, Pipe::attr(1, Uid::ROOT, Gid::ROOT, 0))
+        Pipe::pair(flags, None)
     }
     fn read(f: &OpenFile, n: usize) -> IoResult<Vec<u8>> {
         let mut s = VecSink::new(n);

@@ -50,6 +50,12 @@ impl SignalFd {
 }
 
 impl FileOps for SignalFd {
+    fn lseeks(&self) -> bool {
+        true
+    }
+    fn can_write(&self) -> bool {
+        false
+    }
     fn read(&self, _f: &OpenFile, _at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
         if dst.remaining() < SIGINFO {
             return Err(Errno::EINVAL.into());

@@ -18,7 +18,7 @@ pub fn splice_from_pipe(
     pipe: &PipeEnd,
     out: &OpenFile,
     at: Option<u64>,
-    options: WriteOptions,
+    options: &WriteOptions,
     len: usize,
 ) -> IoResult<usize> {
     if !pipe.reads() {
@@ -190,11 +190,10 @@ pub fn vmsplice_out(pipe: &PipeEnd, dst: &mut dyn IoSink) -> IoResult<usize> {
 mod tests {
     use super::*;
     use alloc::sync::Arc;
-    use kcore::id::{Gid, Uid};
     use kcore::io::VecSink;
 
     fn pair() -> (Arc<OpenFile>, Arc<OpenFile>) {
-        Pipe::pair(0, Pipe::attr(1, Uid::ROOT, Gid::ROOT, 0))
+        Pipe::pair(0, None)
     }
 
     #[test]
@@ -204,7 +203,7 @@ mod tests {
         assert_eq!(tee(a, b, 9), Err(IoError::Again));
         aw.write(&mut SliceSource::new(b"hello")).unwrap();
         assert_eq!(tee(a, b, 3), Ok(3));
-        assert_eq!(splice_from_pipe(a, &bw, None, WriteOptions::default(), 99), Ok(5));
+        assert_eq!(splice_from_pipe(a, &bw, None, &WriteOptions::default(), 99), Ok(5));
         let mut s = VecSink::new(99);
         br.read(&mut s).unwrap();
         assert_eq!(s.into_vec(), b"helhello");

@@ -183,6 +183,12 @@ impl Drop for TimerFd {
 }
 
 impl FileOps for TimerFd {
+    fn lseeks(&self) -> bool {
+        true
+    }
+    fn can_write(&self) -> bool {
+        false
+    }
     fn read(&self, _f: &OpenFile, _at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
         if dst.remaining() < 8 {
             return Err(Errno::EINVAL.into());

@@ -16,6 +16,7 @@ pub fn chmod(cred: &Credentials, path: &Path, mode: u32) -> Result<(), Errno> {
     if path.inode().kind() == FileKind::Symlink {
         return Err(Errno::ENOTSUP);
     }
+    path.inode().may_set_attr()?;
     let attr = path.inode().attr()?;
     check_owner(&attr, cred)?;
     let mut mode = mode & 0o7777;
@@ -30,6 +31,7 @@ pub fn chmod(cred: &Credentials, path: &Path, mode: u32) -> Result<(), Errno> {
 /// [`chown(2)`](https://man7.org/linux/man-pages/man2/chown.2.html). Errors: as there.
 pub fn chown(cred: &Credentials, path: &Path, uid: Option<Uid>, gid: Option<Gid>) -> Result<(), Errno> {
     path.mount.check_writable()?;
+    path.inode().may_set_attr()?;
     let attr = path.inode().attr()?;
     let privileged = cred.has_cap(Cap::Chown);
     let owner = cred.fsuid == attr.uid;
@@ -59,6 +61,7 @@ pub fn utimens(
         return Ok(());
     }
     path.mount.check_writable()?;
+    path.inode().may_set_attr()?;
     let both_now = atime == Some(TimeChange::Now) && mtime == Some(TimeChange::Now);
     if check_owner(&path.inode().attr()?, cred).is_err() {
         if !both_now {
@@ -82,7 +85,10 @@ pub fn truncate(cred: &Credentials, path: &Path, len: i64) -> Result<(), Errno> 
     path.mount.check_writable()?;
     path.inode().permission(cred, MAY_WRITE)?;
     path.inode().common().get_write()?;
-    let done = path.inode().set_attr(&AttrChange { size: Some(len), ..AttrChange::default() });
+    let done = path
+        .inode()
+        .drop_setid(cred)
+        .and_then(|()| path.inode().set_attr(&AttrChange { size: Some(len), ..AttrChange::default() }));
     path.inode().common().put_write();
     done?;
     path.notify(IN_MODIFY);

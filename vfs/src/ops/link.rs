@@ -30,10 +30,10 @@ pub fn link_path(old: &Path, to_ctx: &OpCtx<'_>, to: &[u8]) -> Result<(), Errno>
         if !Arc::ptr_eq(&old.mount, &dir.mount) {
             return Err(Errno::EXDEV);
         }
+        may_change(to_ctx, &dir)?;
         if old.inode().kind() == FileKind::Directory {
             return Err(Errno::EPERM);
         }
-        may_change(to_ctx, &dir)?;
         dir.inode().link(&name, old.inode())?;
         dir.dentry.adopt(sb, &name, old.inode().clone());
     }

@@ -20,7 +20,7 @@ pub use mount::{
 pub use name::{getcwd, path_name};
 pub use open::{OpenHow, open, open_new, open_path, open_unlisted};
 pub use remove::{rmdir, unlink};
-pub use rename::{check_rename_flags, rename};
+pub use rename::{check_parent, check_rename_flags, rename};
 pub use stat::{Found, find, lookup, readlink, stat, statfs};
 pub use xattr::{get_xattr, list_xattr, remove_xattr, set_xattr};
 

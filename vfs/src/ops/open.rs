@@ -63,19 +63,41 @@ pub fn open(ctx: &OpCtx<'_>, path: &[u8], how: &OpenHow) -> IoResult<Arc<OpenFil
     }
     w.finish(flags & O_NOFOLLOW == 0)?;
     match w.file() {
-        Some(f) if flags & O_PATH != 0 => Ok(f.clone()),
-        Some(f) => Ok(OpenFile::new(f.ops().reopen(f, flags)?, flags, None)),
+        Some(f) => reopen(ctx, f, flags),
         None => open_path(ctx, w.here(), flags),
     }
 }
 
+/// Opens a file without a name again.
+fn reopen(ctx: &OpCtx<'_>, f: &Arc<OpenFile>, flags: u32) -> IoResult<Arc<OpenFile>> {
+    if let Some(p) = f.path() {
+        if flags & (O_PATH | O_DIRECTORY) != 0 {
+            return open_path(ctx, p, flags);
+        }
+        ctx.may(p, wanted(flags))?;
+    }
+    Ok(OpenFile::new(f.ops().reopen(f, flags)?, flags, f.path().cloned()))
+}
+
+/// The permission that opening with `flags` needs.
+fn wanted(flags: u32) -> u32 {
+    let mask = match flags & O_ACCMODE {
+        O_RDONLY => MAY_READ,
+        O_WRONLY => MAY_WRITE,
+        _ => MAY_READ | MAY_WRITE,
+    };
+    if flags & O_TRUNC != 0 { mask | MAY_WRITE } else { mask }
+}
+
 fn open_create(ctx: &OpCtx<'_>, mut w: Walk<'_>, flags: u32, mode: u32) -> IoResult<Arc<OpenFile>> {
     loop {
-        let (name, slash) = match w.to_parent()? {
-            Last::Name { name, slash } => (name, slash),
+        let name = match w.to_parent()? {
+            // No regular file has such a name.
+            Last::Name { slash: true, .. } => return Err(Errno::EISDIR.into()),
+            Last::Name { name, .. } => name,
             last => {
                 if let Some(f) = w.file() {
-                    return Ok(OpenFile::new(f.ops().reopen(f, flags)?, flags, None));
+                    return reopen(ctx, f, flags);
                 }
                 if last == Last::DotDot {
                     w.up()?;
@@ -95,13 +117,7 @@ fn open_create(ctx: &OpCtx<'_>, mut w: Walk<'_>, flags: u32, mode: u32) -> IoRes
                 }
                 w.follow(&p)?;
             }
-            Ok(p) => {
-                if slash {
-                    return Err(Errno::EISDIR.into());
-                }
-                return open_path(ctx, &p, flags);
-            }
-            Err(Errno::ENOENT) if slash => return Err(Errno::EISDIR.into()),
+            Ok(p) => return open_path(ctx, &p, flags),
             Err(Errno::ENOENT) => match create_in(ctx, w.here(), &name, mode) {
                 Ok(p) => {
                     let file = finish(ctx, &p, flags & !O_TRUNC)?;
@@ -126,7 +142,7 @@ fn tmpfile(ctx: &OpCtx<'_>, dir: &Path, flags: u32, mode: u32) -> IoResult<Arc<O
     let inode = dir.inode().tmpfile(&new)?;
     let name = alloc::format!("#{}", inode.attr()?.ino);
     let dentry = Dentry::unlisted(inode, &dir.dentry, name.as_bytes());
-    finish(ctx, &Path { mount: dir.mount.clone(), dentry }, flags & !(O_TMPFILE | O_EXCL))
+    finish(ctx, &Path { mount: dir.mount.clone(), dentry }, flags & !O_EXCL)
 }
 
 /// Opens an inode that no directory lists, such as a memfd's, under `name` on `mount`. Errors: the inode's.
@@ -139,7 +155,9 @@ pub fn open_unlisted(
     let dentry = Dentry::unlisted(inode.clone(), mount.root(), name);
     let path = Path { mount: mount.clone(), dentry };
     let ops = inode.open(&path, flags)?;
-    Ok(OpenFile::new(ops, flags, Some(path)))
+    let file = OpenFile::new(ops, flags, Some(path));
+    file.forbid_direct();
+    Ok(file)
 }
 
 /// Opens a file that was just made, whatever its mode. Errors: the file's.
@@ -165,14 +183,7 @@ pub fn open_path(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenF
         }
         _ => {}
     }
-    let mut mask = match flags & O_ACCMODE {
-        O_RDONLY => MAY_READ,
-        O_WRONLY => MAY_WRITE,
-        _ => MAY_READ | MAY_WRITE,
-    };
-    if flags & O_TRUNC != 0 {
-        mask |= MAY_WRITE;
-    }
+    let mask = wanted(flags);
     ctx.may(path, mask)?;
     if mask & MAY_WRITE != 0 && kind == FileKind::Regular {
         path.mount.check_writable()?;
@@ -183,11 +194,16 @@ pub fn open_path(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenF
     finish(ctx, path, flags)
 }
 
+/// Errors: `EINVAL` if the file was opened with `O_DIRECT`, which it does not know.
+fn check_direct(ops: Arc<dyn FileOps>, flags: u32) -> IoResult<Arc<dyn FileOps>> {
+    if flags & O_DIRECT != 0 && !ops.takes_direct() { Err(Errno::EINVAL.into()) } else { Ok(ops) }
+}
+
 fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
     let inode = path.inode();
     let kind = inode.kind();
     if !matches!(kind, FileKind::Regular | FileKind::Directory) {
-        let ops = ctx.vfs.special.open(inode, &inode.attr()?, path, flags, ctx)?;
+        let ops = check_direct(ctx.vfs.special.open(inode, &inode.attr()?, path, flags, ctx)?, flags)?;
         path.notify(IN_OPEN);
         return Ok(OpenFile::new(ops, flags, Some(path.clone())));
     }
@@ -197,9 +213,10 @@ fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
     }
     let opened = (|| {
         if flags & O_TRUNC != 0 && kind == FileKind::Regular {
+            inode.drop_setid(ctx.cred)?;
             inode.set_attr(&AttrChange { size: Some(0), ..AttrChange::default() })?;
         }
-        inode.clone().open_for(path, flags, &ctx.caller())
+        check_direct(inode.clone().open_for(path, flags, &ctx.caller())?, flags)
     })();
     match opened {
         Ok(ops) => {

@@ -20,6 +20,11 @@ fn ends(ctx: &OpCtx<'_>, path: &[u8]) -> Result<(Path, Last), Errno> {
     Ok((walk.here().clone(), last))
 }
 
+/// Whether there is a directory that `path` would be in. Errors: those of `path_resolution(7)`.
+pub fn check_parent(ctx: &OpCtx<'_>, path: &[u8]) -> Result<(), Errno> {
+    ends(ctx, path).map(drop)
+}
+
 /// What is checked before the paths are looked at. Errors: `EINVAL` for flags that there are not, or that exclude each other.
 pub fn check_rename_flags(flags: u32) -> Result<(), Errno> {
     let exchange = flags & RENAME_EXCHANGE != 0;

@@ -24,8 +24,8 @@ pub fn find(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<Found, Errno> 
     let mut w = Walk::new(ctx, path, 0)?;
     w.finish(follow)?;
     Ok(match w.file() {
-        Some(f) => Found::File(f.clone()),
-        None => Found::Place(w.here().clone()),
+        Some(f) if f.path().is_none() => Found::File(f.clone()),
+        _ => Found::Place(w.here().clone()),
     })
 }
 

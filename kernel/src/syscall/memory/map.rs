@@ -76,6 +76,7 @@ pub(in crate::syscall) fn mmap(
         return Err(Errno::EPERM);
     }
     let file = match file {
+        Some(file) if file.ops().maps_zeros() && file.readable() => None,
         Some(file) => Some(file_mapping(&file, offset, shared, prot(raw_prot))?),
         None => None,
     };

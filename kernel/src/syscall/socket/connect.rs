@@ -51,7 +51,7 @@ pub(crate) async fn accept4(
     let new = patiently(cx, &socket, Events::READABLE, patience, || socket.accept()).await?;
     let peer = new.peer_addr().unwrap_or(UnixAddr::Unnamed);
     // The file closes the connection if its address cannot be told.
-    let file = SocketFile::open(new, file_flags(flags));
+    let file = SocketFile::open(cx.kernel(), new, file_flags(flags));
     if !addr.is_null() {
         cx.write_sockaddr(&peer.encode(), addr, len)?;
     }
@@ -72,7 +72,7 @@ pub(crate) async fn connect(cx: &mut CurrentTask, fd: Fd, addr: GuestAddr, len: 
     // The name is looked up again after each wait: it may mean another socket by then.
     let attempt = || {
         let to = find(cx, &socket, &addr)?;
-        socket.connect(&to, &by, cx.kernel().next_anon_ino())
+        socket.connect(&to, &by, cx.kernel().nameless().next_ino())
     };
     patiently(cx, &socket, Events::WRITABLE, patience, attempt).await?;
     Ok(0)

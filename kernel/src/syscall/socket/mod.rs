@@ -130,9 +130,14 @@ pub(super) fn socket(cx: &mut CurrentTask, family: i32, kind: u32, protocol: i32
     check_family(family, kind)?;
     let kind = SocketKind::from_raw(kind)?;
     let kernel = cx.kernel();
-    let socket =
-        UnixSocket::new(kernel.unix(), kind, protocol, kernel.next_anon_ino(), identity(&cx.task.core))?;
-    cx.install(SocketFile::open(socket, flags), cloexec)
+    let socket = UnixSocket::new(
+        kernel.unix(),
+        kind,
+        protocol,
+        kernel.nameless().next_ino(),
+        identity(&cx.task.core),
+    )?;
+    cx.install(SocketFile::open(kernel, socket, flags), cloexec)
 }
 
 /// `socketpair(2)`.
@@ -147,9 +152,9 @@ pub(super) fn socketpair(
     check_family(family, kind)?;
     let kind = SocketKind::from_raw(kind)?;
     let kernel = cx.kernel();
-    let inos = [kernel.next_anon_ino(), kernel.next_anon_ino()];
+    let inos = [kernel.nameless().next_ino(), kernel.nameless().next_ino()];
     let pair = UnixSocket::pair(kernel.unix(), kind, protocol, inos, &identity(&cx.task.core))?;
-    let [a, b] = pair.map(|s| SocketFile::open(s, flags));
+    let [a, b] = pair.map(|s| SocketFile::open(kernel, s, flags));
     let files = cx.task.files();
     let limit = cx.fd_limit();
     let a = files.insert(a, cloexec, 0, limit)?;

@@ -24,6 +24,12 @@ impl FileOps for Mem {
     fn seek(&self, _: &OpenFile, _: u64, _: Whence, _: i64) -> Result<u64, Errno> {
         Ok(0)
     }
+    fn splices_from(&self) -> bool {
+        !matches!(self, Mem::Null)
+    }
+    fn maps_zeros(&self) -> bool {
+        matches!(self, Mem::Zero)
+    }
     fn read(&self, _: &OpenFile, _: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
         let len = dst.remaining();
         match self {

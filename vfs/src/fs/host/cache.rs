@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use kcore::addr::PAGE_SIZE;
 use kcore::frame::{Frame, FrameStore};
-use kcore::mappable::MappingObserver;
+use kcore::mappable::{MappingObserver, Removal};
 use kcore::pages::FilePages;
 use kcore::sync::{LockClass, Mutex};
 
@@ -141,11 +141,11 @@ impl Cache {
         let mut from = 0;
         for index in kept.into_iter().filter(|i| *i < attr.size.div_ceil(PAGE_SIZE)) {
             if from < index {
-                self.pages.remove(object, from * PAGE_SIZE, index * PAGE_SIZE);
+                self.pages.remove(object, from * PAGE_SIZE, index * PAGE_SIZE, Removal::Punched);
             }
             from = index + 1;
         }
-        self.pages.remove(object, from * PAGE_SIZE, u64::MAX - PAGE_SIZE + 1);
+        self.pages.remove(object, from * PAGE_SIZE, u64::MAX - PAGE_SIZE + 1, Removal::Punched);
     }
     /// Writes to the host and to the pages that are here. Errors: the host's, if not one byte was written.
     pub(super) fn write(&self, node: &dyn HostNode, at: u64, src: &[u8]) -> Result<usize, Errno> {
@@ -172,7 +172,7 @@ impl Cache {
         };
         if size < old {
             self.state.lock().dirty.split_off(&size.div_ceil(PAGE_SIZE));
-            self.pages.remove(object, size, old.next_multiple_of(PAGE_SIZE));
+            self.pages.remove(object, size, old.next_multiple_of(PAGE_SIZE), Removal::Truncated);
         }
         Ok(())
     }
@@ -188,7 +188,7 @@ impl Cache {
             let _filling = self.filling.lock();
             change()?;
         }
-        self.pages.remove(object, from - from % PAGE_SIZE, to.next_multiple_of(PAGE_SIZE));
+        self.pages.remove(object, from - from % PAGE_SIZE, to.next_multiple_of(PAGE_SIZE), Removal::Punched);
         Ok(())
     }
     /// Writes dirty pages of a byte range to the host. Errors: the host's.

@@ -28,6 +28,10 @@ impl FileOps for HostFile {
     fn seekable(&self) -> bool {
         true
     }
+    /// The host's cache lies between in any case.
+    fn takes_direct(&self) -> bool {
+        true
+    }
     fn inode(&self) -> Option<Arc<dyn Inode>> {
         Some(self.0.clone())
     }

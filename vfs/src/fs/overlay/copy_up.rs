@@ -111,8 +111,6 @@ impl OverlayInode {
             copy.set_attr(&AttrChange { size: Some(size), ..AttrChange::default() })?;
         }
         self.copy_xattrs(lower, &copy)?;
-        // Writing took set-id bits away.
-        copy.set_attr(&AttrChange { mode: Some(attr.mode & 0o7777), ..AttrChange::default() })?;
         Ok(copy)
     }
     /// Makes a copy of anything but a regular file. Errors: `ENOENT` if it was removed; what the layers say.

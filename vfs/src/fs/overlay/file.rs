@@ -70,6 +70,9 @@ impl FileOps for OverlayFile {
     fn seekable(&self) -> bool {
         true
     }
+    fn takes_direct(&self) -> bool {
+        self.real().is_ok_and(|r| r.takes_direct())
+    }
     fn inode(&self) -> Option<Arc<dyn Inode>> {
         Some(self.inode.clone())
     }

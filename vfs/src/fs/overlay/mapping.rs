@@ -5,7 +5,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use kcore::frame::Frame;
-use kcore::mappable::{Mappable, MappableInfo, MappingObserver};
+use kcore::mappable::{Mappable, MappableInfo, MappingObserver, Removal};
 use kcore::sync::{LockClass, Mutex, RwLock};
 
 use super::inode::OverlayInode;
@@ -44,15 +44,15 @@ impl OverlayMapping {
         self.watch(&real);
         let old = core::mem::replace(&mut *self.real.write(), real);
         drop(old);
-        self.invalidate(0, 0, u64::MAX);
+        self.invalidate(0, 0, u64::MAX, Removal::Punched);
     }
 }
 
 impl MappingObserver for OverlayMapping {
-    fn invalidate(&self, _real: usize, offset: u64, end: u64) {
+    fn invalidate(&self, _real: usize, offset: u64, end: u64, why: Removal) {
         let all: Vec<_> = self.observers.lock().iter().filter_map(Weak::upgrade).collect();
         for o in all {
-            o.invalidate(core::ptr::from_ref(self).addr(), offset, end);
+            o.invalidate(core::ptr::from_ref(self).addr(), offset, end, why);
         }
     }
 }

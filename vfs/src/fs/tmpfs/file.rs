@@ -2,16 +2,18 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::ops::Range;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use kcore::addr::PAGE_SIZE;
 use kcore::frame::{Frame, FrameStore};
 use kcore::io::{IoResult, IoSink, IoSource};
-use kcore::mappable::{Mappable, MappableInfo, MappingObserver};
+use kcore::mappable::{Mappable, MappableInfo, MappingObserver, Removal};
 use kcore::pages::FilePages;
 use kcore::sync::{LockClass, RwLock};
 
 use super::TmpInode;
+use super::reserved::Reserved;
 use crate::Errno;
 use crate::consts::*;
 use crate::file::{FileOps, Whence, seek_in};
@@ -23,6 +25,7 @@ static CONTENT: LockClass = LockClass::new("tmpfs content", 330);
 /// Bytes of a regular file. The size is atomic, because faults must see it without a lock of rank below 500.
 pub(super) struct Content {
     pub(super) pages: FilePages,
+    pub(super) reserved: Reserved,
     size: AtomicU64,
     pub(super) seals: AtomicU32,
     writable_maps: AtomicI32,
@@ -34,6 +37,7 @@ impl Content {
     pub(super) fn new(store: Arc<dyn FrameStore>) -> Content {
         Content {
             pages: FilePages::new(store),
+            reserved: Reserved::new(),
             size: AtomicU64::new(0),
             seals: AtomicU32::new(F_SEAL_SEAL),
             writable_maps: AtomicI32::new(0),
@@ -56,16 +60,36 @@ impl TmpInode {
         if let Some(f) = c.pages.get(index) {
             return Ok(f);
         }
-        self.shared().charge(1)?;
+        if c.reserved.remove(index..index + 1) == 0 {
+            self.shared().charge(1)?;
+        }
         let got = c.pages.get_or_zero(index);
         if !matches!(got, Ok((_, true))) {
             self.shared().uncharge(1);
         }
         got.map(|(f, _)| f)
     }
-    fn drop_range(&self, c: &Content, from: u64, to: u64) {
-        let n = c.pages.remove(self.identity(), from, to);
-        self.shared().uncharge(n);
+    fn drop_range(&self, c: &Content, from: u64, to: u64, why: Removal) {
+        let n = c.pages.remove(self.identity(), from, to, why);
+        let reserved = c.reserved.remove(from.div_ceil(PAGE_SIZE)..to / PAGE_SIZE);
+        self.shared().uncharge(n + reserved);
+    }
+    /// Sets missing pages aside; the content is locked for writing. Errors: `ENOSPC`.
+    fn reserve(&self, c: &Content, pages: Range<u64>) -> Result<(), Errno> {
+        let present = c.pages.present(pages.start, pages.end);
+        let missing = pages.end - pages.start - present.len() as u64 - c.reserved.count(pages.clone());
+        let used = self.shared().pages.load(Ordering::Relaxed);
+        if missing > self.shared().store.max_pages().saturating_sub(used) {
+            return Err(Errno::ENOSPC);
+        }
+        self.shared().charge(missing)?;
+        let mut from = pages.start;
+        for index in present {
+            c.reserved.add(from..index);
+            from = index + 1;
+        }
+        c.reserved.add(from..pages.end);
+        Ok(())
     }
     /// Sets the length. Errors: `EFBIG`, `EPERM` if sealed, `EINVAL` if it is no regular file.
     pub(super) fn set_size(&self, size: u64) -> Result<(), Errno> {
@@ -83,10 +107,10 @@ impl TmpInode {
             }
             c.size.store(size, Ordering::Release);
             if size < old {
-                self.drop_range(c, size, old.next_multiple_of(PAGE_SIZE));
+                self.drop_range(c, size, MAX_FILE_SIZE - MAX_FILE_SIZE % PAGE_SIZE, Removal::Truncated);
             }
         }
-        self.touch_modified(true);
+        self.touch_modified();
         Ok(())
     }
     fn write_locked(&self, c: &Content, at: u64, src: &mut dyn IoSource) -> Result<usize, Errno> {
@@ -164,6 +188,9 @@ impl FileOps for TmpFile {
     fn seekable(&self) -> bool {
         true
     }
+    fn takes_direct(&self) -> bool {
+        true
+    }
     fn inode(&self) -> Option<Arc<dyn Inode>> {
         Some(self.inode.clone())
     }
@@ -185,7 +212,7 @@ impl FileOps for TmpFile {
             self.inode.write_locked(c, at.unwrap_or(0), src)?
         };
         if n > 0 {
-            self.inode.touch_modified(true);
+            self.inode.touch_modified();
         }
         Ok(n)
     }
@@ -198,7 +225,7 @@ impl FileOps for TmpFile {
             (n, end + n as u64)
         };
         if out.0 > 0 {
-            self.inode.touch_modified(true);
+            self.inode.touch_modified();
         }
         Ok(out)
     }
@@ -232,42 +259,28 @@ impl FileOps for TmpFile {
         let (i, c) = (&self.inode, self.inode.content()?);
         let keep = mode & FALLOC_FL_KEEP_SIZE != 0;
         let end = off + len;
-        if mode & !(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0 {
+        if mode & !(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) != 0 {
             return Err(Errno::ENOTSUP);
         }
         {
             let _w = c.rw.write();
-            if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0 {
-                if mode & FALLOC_FL_PUNCH_HOLE != 0 && (!keep || mode & FALLOC_FL_ZERO_RANGE != 0) {
-                    return Err(Errno::ENOTSUP);
-                }
+            if mode & FALLOC_FL_PUNCH_HOLE != 0 {
                 c.sealed(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)?;
             }
             let grows = mode & FALLOC_FL_PUNCH_HOLE == 0 && !keep && end > c.size();
             if grows {
                 c.sealed(F_SEAL_GROW)?;
             }
-            if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0 {
-                i.drop_range(c, off, end);
-            }
-            if mode & FALLOC_FL_PUNCH_HOLE == 0 {
-                let pages = off / PAGE_SIZE..end.div_ceil(PAGE_SIZE);
-                let missing = pages.end - pages.start - c.pages.present(pages.start, pages.end).len() as u64;
-                // Refuse before allocating: what does not fit must not eat all memory first.
-                let limit = i.shared().max_pages.load(Ordering::Relaxed);
-                let room = limit.min(i.shared().store.max_pages());
-                if missing > room.saturating_sub(i.shared().pages.load(Ordering::Relaxed)) {
-                    return Err(Errno::ENOSPC);
-                }
-                for index in pages {
-                    i.page_at(c, index)?;
-                }
+            if mode & FALLOC_FL_PUNCH_HOLE != 0 {
+                i.drop_range(c, off, end, Removal::Punched);
+            } else {
+                i.reserve(c, off / PAGE_SIZE..end.div_ceil(PAGE_SIZE))?;
             }
             if grows {
                 c.size.store(end, Ordering::Release);
             }
         }
-        i.touch_modified(true);
+        i.touch_modified();
         Ok(())
     }
     fn seals(&self, add: Option<u32>) -> Result<u32, Errno> {

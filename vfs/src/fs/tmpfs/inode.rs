@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::Ordering;
 
+use kcore::cred::Credentials;
 use kcore::io::IoResult;
 use kcore::sync::{LockClass, Mutex};
 
@@ -105,14 +106,11 @@ impl TmpInode {
             _ => Err(Errno::EINVAL),
         }
     }
-    /// Notes a change of content; a write also takes set-id bits away (`strip`).
-    pub(super) fn touch_modified(&self, strip: bool) {
+    /// Notes a change of content.
+    pub(super) fn touch_modified(&self) {
         let now = self.shared.now();
         let mut m = self.meta.lock();
         (m.attr.mtime, m.attr.ctime) = (now, now);
-        if strip {
-            m.attr.mode = crate::perm::without_setid(m.attr.mode);
-        }
     }
     pub(super) fn touch_accessed(&self) {
         let now = self.shared.now();
@@ -193,6 +191,15 @@ impl TmpInode {
     }
 }
 
+/// Errors: `EINVAL` for an attribute that has the name of its family only.
+fn check_xattr_name(name: &[u8]) -> Result<(), Errno> {
+    if name.ends_with(b".") && name.iter().filter(|b| **b == b'.').count() == 1 {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(())
+    }
+}
+
 impl Inode for TmpInode {
     fn common(&self) -> &InodeCommon {
         &self.common
@@ -204,9 +211,14 @@ impl Inode for TmpInode {
         let mut a = self.meta.lock().attr;
         if let Node::File(c) = &self.node {
             a.size = c.size();
-            a.blocks = c.pages.len() * 8;
+            a.blocks = (c.pages.len() + c.reserved.len()) * 8;
         }
         Ok(a)
+    }
+    fn drop_setid(&self, cred: &Credentials) -> Result<(), Errno> {
+        let mut m = self.meta.lock();
+        m.attr.mode = crate::perm::after_write(&m.attr, cred);
+        Ok(())
     }
     fn set_attr(&self, c: &AttrChange) -> Result<(), Errno> {
         if let Some(size) = c.size {
@@ -356,9 +368,11 @@ impl Inode for TmpInode {
         }
     }
     fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
+        check_xattr_name(name)?;
         self.meta.lock().xattrs.get(name).cloned().ok_or(Errno::ENODATA)
     }
     fn set_xattr(&self, name: &[u8], value: &[u8], flags: u32) -> Result<(), Errno> {
+        check_xattr_name(name)?;
         let now = self.shared.now();
         let mut m = self.meta.lock();
         let there = m.xattrs.contains_key(name);
@@ -380,6 +394,7 @@ impl Inode for TmpInode {
         Ok(self.meta.lock().xattrs.keys().cloned().collect())
     }
     fn remove_xattr(&self, name: &[u8]) -> Result<(), Errno> {
+        check_xattr_name(name)?;
         self.meta.lock().xattrs.remove(name).map(|_| ()).ok_or(Errno::ENODATA)
     }
 }
@@ -388,7 +403,7 @@ impl Drop for TmpInode {
     fn drop(&mut self) {
         self.shared.inodes.fetch_sub(1, Ordering::Relaxed);
         match &mut self.node {
-            Node::File(c) => self.shared.uncharge(c.pages.len()),
+            Node::File(c) => self.shared.uncharge(c.pages.len() + c.reserved.len()),
             Node::Dir(d) => {
                 // Without recursion: a guest chooses the depth.
                 let mut todo: Vec<_> = core::mem::take(&mut d.get_mut().children).into_values().collect();

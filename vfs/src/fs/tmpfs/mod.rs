@@ -3,6 +3,7 @@
 mod file;
 mod inode;
 mod options;
+mod reserved;
 
 use alloc::string::String;
 use alloc::sync::Arc;
