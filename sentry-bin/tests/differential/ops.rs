@@ -50,13 +50,6 @@ pub(crate) struct Spec {
     args: &'static [Arg],
 }
 
-/// Operations that are known to differ, and why. They are generated only when `PICKET_DIFF_ALL` is set.
-const DIFFERENT: &[(&str, &str)] = &[
-    ("linkat", "a file that the caller opened itself gets a name without CAP_DAC_READ_SEARCH"),
-    ("lock", "pipes have no record locks"),
-    ("fchmod", "pipes have no permissions that can change"),
-];
-
 const fn op(name: &'static str, needs: u32, weight: u32, args: &'static [Arg]) -> Spec {
     Spec { name, needs, weight, args }
 }
@@ -108,9 +101,7 @@ impl Arg {
 impl Spec {
     /// Whether the sandbox has the system call at all. Those to come are tested from the day they come.
     fn is_there(&self) -> bool {
-        let wanted = || std::env::var_os("PICKET_DIFF_ALL").is_some();
         kernel::syscall::entry(self.needs).is_some()
-            && (DIFFERENT.iter().all(|(name, _)| *name != self.name) || wanted())
     }
 
     fn strategy(&'static self) -> BoxedStrategy<Op> {

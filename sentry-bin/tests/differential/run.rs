@@ -1,7 +1,7 @@
 //! Runs cases here and in the sandbox, and compares the reports.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write};
+use std::fmt::{self, Write as _};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,26 +12,36 @@ use crate::case::Case;
 /// A sandbox that takes longer for a batch hangs.
 const LIMIT: Duration = Duration::from_secs(240);
 
+/// A tmpfs, here and in the sandbox.
+const TMPFS: &str = "/dev/shm";
+
 /// How one case differs.
 #[derive(Debug)]
 pub(crate) struct Difference {
     /// Its number among those that were run.
     pub(crate) case: usize,
-    /// The first line that differs, here and in the sandbox, and the lines before.
-    text: String,
+    /// The lines before the first that differs.
+    before: String,
+    /// The first line that differs, here and in the sandbox.
+    lines: String,
+}
+
+impl Difference {
+    /// What differs, without what came before.
+    pub(crate) fn lines(&self) -> &str {
+        &self.lines
+    }
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        write!(f, "{}{}", self.before, self.lines)
     }
 }
 
 /// The compiled guest and where it runs.
 pub(crate) struct Runner {
     guest: PathBuf,
-    /// A directory of a memory file system of the host: as in the sandbox.
-    host_dir: PathBuf,
 }
 
 impl Runner {
@@ -41,9 +51,6 @@ impl Runner {
             println!("skipped: needs root, because the sandbox's user is root");
             return None;
         }
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential/guest");
-        let files = fs::read_dir(&sources).expect("the guest's sources are there");
-        let files = files.map(|f| f.expect("the folder is readable").path());
         let dir = std::env::temp_dir().join(format!(
             "picket-differential-{}-{:?}",
             std::process::id(),
@@ -51,15 +58,33 @@ impl Runner {
         ));
         fs::create_dir_all(&dir).expect("the temporary directory is writable");
         let guest = dir.join("guest");
-        let built = Command::new("gcc")
-            .args(["-O1", "-static", "-o"])
-            .arg(&guest)
-            .args(files.filter(|f| f.extension().is_some_and(|e| e == "c")))
-            .status();
-        assert!(built.is_ok_and(|s| s.success()), "gcc compiles the guest");
-        let shm = Path::new("/dev/shm");
-        let host_dir = if shm.is_dir() { shm.to_owned() } else { std::env::temp_dir() };
-        Some(Runner { guest, host_dir })
+        compile(&files_in("guest"), &guest);
+        Some(Runner { guest })
+    }
+
+    /// What the program `name` of `programs/` writes, here and in the sandbox.
+    pub(crate) fn outputs(&self, name: &str) -> (String, String) {
+        let source = files_in("programs").into_iter().find(|f| f.file_stem().is_some_and(|s| s == name));
+        let program = self.dir().join(name);
+        compile(&[source.expect("there is such a program")], &program);
+        let here = self.output("host", "", &mut Command::new(&program));
+        let there = self.output("sandbox", "", &mut self.sandbox(&format!("/mnt/{name}")));
+        (here, there)
+    }
+
+    fn dir(&self) -> &Path {
+        self.guest.parent().expect("it is in a directory")
+    }
+
+    /// Runs `program` in a sandbox, which finds our directory below `/mnt`.
+    fn sandbox(&self, program: &str) -> Command {
+        let mut sandbox = Command::new(env!("CARGO_BIN_EXE_sentry-bin"));
+        let platform = std::env::var("PICKET_DIFF_PLATFORM");
+        let mut bind = self.dir().as_os_str().to_owned();
+        bind.push(":/mnt:ro");
+        sandbox.args(["do", "--platform", platform.as_deref().unwrap_or("systrap")]);
+        sandbox.arg("--bind").arg(bind).args(["--workdir", "/", "--", program]);
+        sandbox
     }
 
     /// Runs the cases and gives those whose reports differ.
@@ -71,17 +96,12 @@ impl Runner {
                 writeln!(input, "{op}").expect("a string takes it");
             }
         }
-        let here = self.run("host", &input, Command::new(&self.guest).arg(&self.host_dir));
-        let dir = self.guest.parent().expect("it is in a directory");
-        let mut sandbox = Command::new(env!("CARGO_BIN_EXE_sentry-bin"));
-        let mut bind = dir.as_os_str().to_owned();
-        bind.push(":/mnt:ro");
-        sandbox.arg("do").arg("--bind").arg(bind).args(["--workdir", "/", "--", "/mnt/guest", "/tmp"]);
-        let there = self.run("sandbox", &input, &mut sandbox);
+        let here = self.run("host", &input, Command::new(&self.guest).arg(TMPFS));
+        let there = self.run("sandbox", &input, self.sandbox("/mnt/guest").arg(TMPFS));
         let compare = |i: usize| {
-            let want = here.get(&i).unwrap_or_else(|| panic!("the guest runs case {i} here"));
+            let want = here.get(&i).map_or("not run: the guest ended\n", String::as_str);
             let got = there.get(&i).map_or("not run: the sandbox hangs or ended\n", String::as_str);
-            difference(want, got).map(|text| Difference { case: i, text })
+            difference(want, got).map(|(before, lines)| Difference { case: i, before, lines })
         };
         // When the sandbox died in one case, the later ones say nothing.
         let last = there.keys().max().map_or(0, |n| n + 1);
@@ -90,7 +110,12 @@ impl Runner {
 
     /// Runs a guest on `input` and gives its report of each case.
     fn run(&self, name: &str, input: &str, command: &mut Command) -> HashMap<usize, String> {
-        let dir = self.guest.parent().expect("it is in a directory");
+        reports(&self.output(name, input, command))
+    }
+
+    /// Runs a program on `input` and gives what it writes.
+    fn output(&self, name: &str, input: &str, command: &mut Command) -> String {
+        let dir = self.dir();
         let (from, to, err) =
             (dir.join(name).with_extension("in"), dir.join(name), dir.join(name).with_extension("err"));
         fs::write(&from, input).expect("the temporary directory is writable");
@@ -113,8 +138,21 @@ impl Runner {
         if !errors.is_empty() {
             println!("{name}: {errors}");
         }
-        reports(&String::from_utf8_lossy(&fs::read(&to).expect("just written")))
+        String::from_utf8_lossy(&fs::read(&to).expect("just written")).into_owned()
     }
+}
+
+/// The C sources of a folder beside this.
+fn files_in(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential").join(folder);
+    let files = fs::read_dir(&folder).expect("the sources are there");
+    let files = files.map(|f| f.expect("the folder is readable").path());
+    files.filter(|f| f.extension().is_some_and(|e| e == "c")).collect()
+}
+
+fn compile(sources: &[PathBuf], program: &Path) {
+    let built = Command::new("gcc").args(["-O1", "-static", "-w", "-o"]).arg(program).args(sources).status();
+    assert!(built.is_ok_and(|s| s.success()), "gcc compiles {}", program.display());
 }
 
 impl Drop for Runner {
@@ -142,18 +180,14 @@ fn reports(output: &str) -> HashMap<usize, String> {
     all
 }
 
-/// The first differing line of two reports, after the last lines that are the same; `None` if all are.
-fn difference(here: &str, there: &str) -> Option<String> {
+/// The lines of two reports that are the same, and the first that differs; `None` if all are the same.
+pub(crate) fn difference(here: &str, there: &str) -> Option<(String, String)> {
     if here == there {
         return None;
     }
     let (here, there): (Vec<_>, Vec<_>) = (here.lines().collect(), there.lines().collect());
     let same = here.iter().zip(&there).take_while(|(a, b)| a == b).count();
-    let mut text = String::new();
-    for line in &here[..same] {
-        writeln!(text, "         {line}").ok()?;
-    }
-    writeln!(text, "here:    {}", here.get(same).unwrap_or(&"(nothing)")).ok()?;
-    writeln!(text, "sandbox: {}", there.get(same).unwrap_or(&"(nothing)")).ok()?;
-    Some(text)
+    let before = here[..same].iter().map(|line| format!("         {line}\n")).collect();
+    let line = |lines: &[&str]| lines.get(same).map_or("(nothing)", |l| *l).to_owned();
+    Some((before, format!("here:    {}\nsandbox: {}\n", line(&here), line(&there))))
 }

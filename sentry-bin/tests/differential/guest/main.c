@@ -92,8 +92,8 @@ unsigned char *pattern(size_t n, unsigned seed) {
 const char *who(int pid) {
     if (pid == 0) return "none";
     if (pid == getpid()) return "self";
-    if (pid == getppid()) return "parent";
-    return pid == case_pid ? "first" : pid == case_parent ? "runner" : "other";
+    if (pid == case_parent) return "runner";
+    return pid == getppid() ? "parent" : pid == case_pid ? "first" : "other";
 }
 
 static const struct handler *find(const char *name) {
