@@ -116,6 +116,7 @@ impl Executor {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
     use core::sync::atomic::AtomicU64;
 
     use kcore::host::{ClockSource, Nanos};
