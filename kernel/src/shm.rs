@@ -51,7 +51,7 @@ pub(crate) fn segment_memory(
     let inode = memfds.fs.memfd(cred.euid, cred.egid, 0o600, 0).map_err(|_| Errno::ENOMEM)?;
     let file = vfs::ops::open_unlisted(&memfds.mount, inode.clone(), b"SYSV", O_RDWR);
     let file = file.map_err(IoError::errno)?;
-    file.truncate(i64::try_from(size).map_err(|_| Errno::EINVAL)?)?;
+    file.truncate(i64::try_from(size).map_err(|_| Errno::EINVAL)?, cred)?;
     let object = file.mappable().ok_or(Errno::ENOMEM)?;
     Ok(Arc::new(Memory { inode, object }))
 }
