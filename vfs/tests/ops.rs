@@ -5,6 +5,7 @@ mod common;
 use common::World;
 use kcore::frame::FrameStore;
 use kcore::io::{IoError, SliceSource, VecSink};
+use kcore::sync::{LockClass, Mutex};
 use vfs::consts::*;
 use vfs::ops::{self, OpenHow};
 use vfs::{Errno, FileKind, OpCtx, Whence};
@@ -99,4 +100,19 @@ fn truncation_holes_and_devices() {
     assert_eq!(z.read(&mut out).unwrap(), 5);
     drop((f, z));
     assert_eq!(w.store.used_pages(), 0);
+}
+
+#[test]
+fn a_mapped_file_is_named_while_an_address_space_is_locked() {
+    static SPACE: LockClass = LockClass::new("an address space", 500);
+    let w = World::new();
+    let view = w.fs.view();
+    let cx = OpCtx::new(&w.vfs, &view, &w.cred);
+    let f = ops::open(&cx, b"/f", &how(O_CREAT | O_RDWR)).unwrap();
+    let stat = f.stat().unwrap();
+    let space = Mutex::new(&SPACE, ());
+    let guard = space.lock();
+    let info = f.mappable().unwrap().info();
+    drop(guard);
+    assert_eq!((info.dev, info.ino), (stat.dev, stat.ino));
 }

@@ -327,7 +327,7 @@ impl Mappable for TmpInode {
         })
     }
     fn info(&self) -> MappableInfo {
-        let a = self.attr().unwrap_or_default();
-        MappableInfo { dev: a.dev, ino: a.ino, name: String::new() }
+        let (dev, ino) = self.number();
+        MappableInfo { dev, ino, name: String::new() }
     }
 }

@@ -50,6 +50,7 @@ pub struct TmpInode {
     shared: Arc<Shared>,
     common: InodeCommon,
     kind: FileKind,
+    ino: u64,
     meta: Mutex<Meta>,
     node: Node,
 }
@@ -66,9 +67,10 @@ impl TmpInode {
         shared.inodes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).map_err(|_| Errno::ENOSPC)?;
         let kind = FileKind::from_mode(new.mode);
         let now = shared.now();
+        let ino = shared.next_ino.fetch_add(1, Ordering::Relaxed);
         let attr = InodeAttr {
             dev: shared.dev,
-            ino: shared.next_ino.fetch_add(1, Ordering::Relaxed),
+            ino,
             mode: new.mode,
             nlink,
             uid: new.uid,
@@ -88,7 +90,18 @@ impl TmpInode {
             _ => Node::Special,
         };
         let meta = Mutex::new(&META, Meta { attr, xattrs: BTreeMap::new() });
-        Ok(Arc::new(TmpInode { shared: shared.clone(), common: InodeCommon::default(), kind, meta, node }))
+        Ok(Arc::new(TmpInode {
+            shared: shared.clone(),
+            common: InodeCommon::default(),
+            kind,
+            ino,
+            meta,
+            node,
+        }))
+    }
+    /// Its device and inode number.
+    pub(super) fn number(&self) -> (u64, u64) {
+        (self.shared.dev, self.ino)
     }
     pub(super) fn init_seals(&self, seals: u32) {
         if let Node::File(c) = &self.node {
