@@ -136,23 +136,27 @@ impl Terminal {
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         f(&mut self.state.lock())
     }
-    /// Changes the state, then sends the signals and does the wakes that follow.
+    /// Changes the state, then sends the signals and does the wakes that follow. Who found nothing to do wakes nobody: it may be
+    /// about to wait on the same queue.
     pub(super) fn update<R>(&self, f: impl FnOnce(&mut State, &mut Effects) -> R) -> R {
         let mut fx = Effects::default();
-        let (result, foreground) = {
+        let (result, foreground, changed) = {
             let mut s = self.state.lock();
+            let before = s.level();
             let result = f(&mut s, &mut fx);
             s.pump(&mut fx);
             s.note_packet(fx.packet);
-            (result, s.foreground.clone())
+            (result, s.foreground.clone(), s.level() != before)
         };
         if let Some(group) = foreground {
             for sig in fx.signals {
                 group.signal(sig);
             }
         }
-        self.slave_queue.wake(Events::READABLE | Events::WRITABLE);
-        self.master_queue.wake(Events::READABLE | Events::WRITABLE | Events::PRI);
+        if changed {
+            self.slave_queue.wake(Events::READABLE | Events::WRITABLE);
+            self.master_queue.wake(Events::READABLE | Events::WRITABLE | Events::PRI);
+        }
         result
     }
     /// Types: what the keyboard's side writes. Errors: `Again` while programs do not read; the source's.
@@ -233,15 +237,37 @@ impl Terminal {
     }
 }
 
+/// All that waiters go by.
+#[derive(PartialEq, Eq)]
+struct Level {
+    modes: Modes,
+    pending: usize,
+    input: (usize, bool),
+    output: (usize, bool),
+    held: bool,
+    packet: u8,
+}
+
 impl State {
+    fn level(&self) -> Level {
+        let d = &self.discipline;
+        Level {
+            modes: *d.modes(),
+            pending: self.pending.len(),
+            input: (d.input_len(), d.can_read()),
+            output: (d.output_len(), d.can_write()),
+            held: self.master_held,
+            packet: self.packet_status,
+        }
+    }
     /// Gives the discipline what was typed, as far as it takes that.
     pub(super) fn pump(&mut self, fx: &mut Effects) {
         let n = self.discipline.receive(self.pending.make_contiguous(), fx);
         self.pending.drain(..n);
     }
-    /// Types a control character, unless it is none.
+    /// Types a control character, unless it is none. Without room it is lost.
     pub(super) fn type_key(&mut self, c: u8) {
-        if c != 0 {
+        if c != 0 && self.pending.len() < PENDING_LIMIT {
             self.pending.push_back(c);
         }
     }
@@ -269,5 +295,46 @@ impl State {
 impl core::fmt::Debug for Terminal {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Terminal({})", self.index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::task::Wake;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use core::task::Waker;
+
+    use kcore::io::SliceSource;
+    use kcore::wait::WaitSet;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_must_wait_does_not_wake_itself() {
+        let tty = Terminal::new(0);
+        let woken = Arc::new(Count::default());
+        let set = WaitSet::one(tty.master_queue(), Events::WRITABLE);
+        let registration = set.register(&Waker::from(woken.clone()));
+        while tty.master_write(&mut SliceSource::new(b"typed for nobody\n")).is_ok() {}
+        let before = woken.0.load(Ordering::Relaxed);
+        assert!(before > 0, "what was typed can be seen");
+        assert_eq!(tty.master_write(&mut SliceSource::new(b"x")), Err(IoError::Again));
+        assert_eq!(woken.0.load(Ordering::Relaxed), before);
+        drop(registration);
+    }
+    #[test]
+    fn keys_that_nobody_takes_are_bounded() {
+        let tty = Terminal::new(0);
+        tty.with(|s| (0..2 * PENDING_LIMIT).for_each(|_| s.type_key(b'q')));
+        assert_eq!(tty.with(|s| s.pending.len()), PENDING_LIMIT);
     }
 }

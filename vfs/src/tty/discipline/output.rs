@@ -125,9 +125,9 @@ impl LineDiscipline {
         self.output.drain(..n);
         self.flush_echo();
     }
-    /// Puts a byte into the output as it is (`TCIOFF`, `TCION`).
+    /// Puts a byte into the output as it is (`TCIOFF`, `TCION`). Without room it is lost.
     pub fn send(&mut self, c: u8) {
-        if c != 0 {
+        if c != 0 && self.output.len() < OUTPUT_LIMIT {
             self.output.push_back(c);
         }
     }

@@ -248,3 +248,12 @@ fn bytes_are_stripped_lowered_and_marked() {
     t.key(b"a\rb\nc\x04");
     assert_eq!(t.got(9).as_deref(), Some("ab\rc"));
 }
+
+#[test]
+fn output_that_nobody_takes_is_bounded() {
+    let mut t = LineDiscipline::default();
+    for _ in 0..2 * super::OUTPUT_LIMIT {
+        t.send(1);
+    }
+    assert_eq!(t.output_len(), super::OUTPUT_LIMIT);
+}
