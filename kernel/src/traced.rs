@@ -83,7 +83,7 @@ impl CurrentTask {
         }
     }
     /// Stands still if `stops` says that the tracer wants it to.
-    async fn stop_if(&mut self, stops: impl FnOnce(&ProcessTable, &task::Task) -> bool) -> bool {
+    pub(crate) async fn stop_if(&mut self, stops: impl FnOnce(&ProcessTable, &task::Task) -> bool) -> bool {
         let core = self.task.core.clone();
         let stands = core.is_traced() && stops(self.kernel.processes(), &core);
         if stands {

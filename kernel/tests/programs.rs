@@ -86,6 +86,11 @@ fn signals() {
 }
 
 #[test]
+fn filters_of_system_calls() {
+    same_as_here(&compile("filters", &["-static", "-pthread", "-w"]), &[]);
+}
+
+#[test]
 fn tracing() {
     same_as_here(&compile("tracing", &["-static", "-w"]), &[]);
 }

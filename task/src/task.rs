@@ -3,7 +3,7 @@
 use alloc::sync::{Arc, Weak};
 use core::any::Any;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 use core::task::Waker;
 
 use abi::Errno;
@@ -109,6 +109,10 @@ struct Wakers {
     kick: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
+/// Bits of [`Task::has_entry_work`].
+const TRACED: u8 = 1;
+const FILTERED: u8 = 2;
+
 /// A thread. Shared; what only its own future may touch is the kernel's.
 pub struct Task {
     id: TaskId,
@@ -125,7 +129,7 @@ pub struct Task {
     no_new_privs: AtomicBool,
     ended: AtomicBool,
     left_futexes: AtomicBool,
-    traced: AtomicBool,
+    entry_work: AtomicU8,
     /// CPU time.
     pub times: CpuTimes,
     /// What it did.
@@ -146,6 +150,7 @@ impl Task {
         fields: TaskFields,
         resources: Arc<dyn Any + Send + Sync>,
     ) -> Task {
+        let entry_work = if fields.seccomp.mode() == 0 { 0 } else { FILTERED };
         Task {
             id,
             table,
@@ -161,7 +166,7 @@ impl Task {
             no_new_privs: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             left_futexes: AtomicBool::new(false),
-            traced: AtomicBool::new(false),
+            entry_work: AtomicU8::new(entry_work),
             times: CpuTimes::default(),
             counters: Counters::default(),
             vfork_done: WaitQueue::new(),
@@ -262,12 +267,37 @@ impl Task {
     pub fn set_left_futexes(&self, left: bool) {
         self.left_futexes.store(left, Ordering::SeqCst);
     }
-    /// Whether a tracer watches it: one load, for paths that everybody takes.
+    /// Whether its system calls are anybody's business, a tracer's or a filter's: one load, for the path that everybody takes.
+    pub fn has_entry_work(&self) -> bool {
+        self.entry_work.load(Ordering::SeqCst) != 0
+    }
+    /// Whether a tracer watches it. Needs no lock.
     pub fn is_traced(&self) -> bool {
-        self.traced.load(Ordering::SeqCst)
+        self.entry_work.load(Ordering::SeqCst) & TRACED != 0
     }
     pub(crate) fn set_traced(&self, on: bool) {
-        self.traced.store(on, Ordering::SeqCst);
+        self.set_entry_work(TRACED, on);
+    }
+    fn set_entry_work(&self, bit: u8, on: bool) {
+        if on {
+            self.entry_work.fetch_or(bit, Ordering::SeqCst);
+        } else {
+            self.entry_work.fetch_and(!bit, Ordering::SeqCst);
+        }
+    }
+    /// Whether seccomp has a say in its system calls. Needs no lock.
+    pub fn is_filtered(&self) -> bool {
+        self.entry_work.load(Ordering::SeqCst) & FILTERED != 0
+    }
+    /// Its seccomp state.
+    pub fn seccomp(&self) -> Seccomp {
+        self.fields.lock().seccomp.clone()
+    }
+    pub(crate) fn set_seccomp(&self, seccomp: Seccomp) {
+        let on = seccomp.mode() != 0;
+        let old = core::mem::replace(&mut self.fields.lock().seccomp, seccomp);
+        drop(old);
+        self.set_entry_work(FILTERED, on);
     }
     /// When it was made, monotonic nanoseconds; the kernel stores it.
     pub fn start_time(&self) -> u64 {

@@ -43,6 +43,7 @@ mod ptrace;
 mod read_write;
 mod rusage;
 mod sched;
+mod seccomp;
 mod select;
 mod signal;
 mod signalfd;
@@ -63,6 +64,7 @@ pub(crate) use futex::leave_futexes;
 pub(crate) use ipc::leave_ipc;
 pub(crate) use process::clear_child_tid;
 pub(crate) use rusage::TICK;
+pub(crate) use seccomp::ACTIONS;
 pub(crate) use system::{MACHINE, RELEASE, SYSNAME, VERSION};
 pub use table::{ArgInfo, Entry, Status, entries, entry};
 
@@ -76,12 +78,20 @@ pub(crate) type SysResult = Result<u64, Errno>;
 
 /// Serves the system call that the guest's registers describe.
 pub(crate) async fn handle(cx: &mut CurrentTask) {
-    if cx.task.core.is_traced() && !cx.stop_at_entry().await {
-        return;
-    }
-    // The tracer's way to have no call made; it sees the exit all the same.
-    if cx.regs.orig_rax != NO_CALL {
+    if !cx.task.core.has_entry_work() {
         serve(cx).await;
+    } else {
+        if cx.task.core.is_traced() && !cx.stop_at_entry().await {
+            return;
+        }
+        // No number is the tracer's way to have no call made; it sees the exit all the same.
+        let wanted = cx.regs.orig_rax != NO_CALL;
+        if wanted && (!cx.task.core.is_filtered() || cx.pass_filters().await) {
+            serve(cx).await;
+        }
+    }
+    if cx.exiting.is_some() {
+        return;
     }
     if cx.task.core.is_traced() {
         cx.stop_at_exit().await;

@@ -21,6 +21,8 @@ const PR_GET_TIMING: u32 = 13;
 const PR_SET_TIMING: u32 = 14;
 const PR_SET_NAME: u32 = 15;
 const PR_GET_NAME: u32 = 16;
+const PR_GET_SECCOMP: u32 = 21;
+const PR_SET_SECCOMP: u32 = 22;
 const PR_CAPBSET_READ: u32 = 23;
 const PR_CAPBSET_DROP: u32 = 24;
 const PR_GET_TSC: u32 = 25;
@@ -72,6 +74,8 @@ pub(super) fn prctl(cx: &mut CurrentTask, option: u32, a2: u64, a3: u64, a4: u64
         PR_SET_TIMING => unused(&[a2]).map(|()| 0),
         PR_SET_NAME => set_name(cx, GuestAddr(a2)),
         PR_GET_NAME => cx.put(GuestAddr(a2), &core.comm()).map(|()| 0),
+        PR_GET_SECCOMP => Ok(core.seccomp().mode().into()),
+        PR_SET_SECCOMP => super::seccomp::set_mode(cx, a2, a3),
         PR_CAPBSET_READ => Ok(core.cred().bounding.has(cap(a2)?).into()),
         PR_CAPBSET_DROP => {
             cap(a2)?;

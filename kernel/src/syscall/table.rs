@@ -19,8 +19,8 @@ use super::{
     SysResult, allocate, attributes, clock_set, clone, copy, cred, cross, descriptor, directory, dirent,
     epoll, eventfd, execve, fcntl, futex, inotify, ioctl, ipc, itimer, limits, locks, memfd, memory, mount,
     mqueue, names, open, pidfd, pipe, poll, posix_timer, prctl, priority, process, ptrace, read_write,
-    rusage, sched, select, signal, signalfd, socket, splice, stat, statfs, sync, system, time, timerfd, wait,
-    xattr,
+    rusage, sched, seccomp, select, signal, signalfd, socket, splice, stat, statfs, sync, system, time,
+    timerfd, wait, xattr,
 };
 use crate::current::CurrentTask;
 
@@ -195,7 +195,7 @@ syscalls! {
     98 getrusage(who: i32, out: GuestAddr) => sync rusage::getrusage, Full;
     99 sysinfo(out: GuestAddr) => sync system::sysinfo, Full;
     100 times(out: GuestAddr) => sync rusage::times, Full;
-    101 ptrace(request: u32, pid: Pid, addr: u64, data: u64) => sync ptrace::ptrace, Partial("no debug registers, no seccomp stops");
+    101 ptrace(request: u32, pid: Pid, addr: u64, data: u64) => sync ptrace::ptrace, Partial("no debug registers");
     102 getuid() => sync cred::getuid, Full;
     103 syslog(action: i32, buf: UserPtr<u8, W>, len: i32) => async system::syslog, Full;
     104 getgid() => sync cred::getgid, Full;
@@ -245,7 +245,7 @@ syscalls! {
     151 mlockall(flags: u32) => sync memory::mlockall, Full;
     152 munlockall() => sync memory::munlockall, Full;
     155 pivot_root(new_root: UserPtr<c_char>, put_old: UserPtr<c_char>) => sync mount::pivot_root, Full;
-    157 prctl(option: u32, arg2: u64, arg3: u64, arg4: u64, arg5: u64) => sync prctl::prctl, Partial("no seccomp, traps of the time-stamp counter; PR_SET_MM does not move the heap");
+    157 prctl(option: u32, arg2: u64, arg3: u64, arg4: u64, arg5: u64) => sync prctl::prctl, Partial("no traps of the time-stamp counter; PR_SET_MM does not move the heap");
     158 arch_prctl(code: i32, addr: u64) => sync process::arch_prctl, Partial("FS and GS bases only");
     159 adjtimex(buf: GuestAddr) => sync clock_set::adjtimex, Partial("the clock cannot be changed");
     160 setrlimit(resource: u32, new: GuestAddr) => sync limits::setrlimit, Partial("RLIMIT_CPU, RTTIME, CORE and RSS are kept, without effect");
@@ -359,6 +359,7 @@ syscalls! {
     314 sched_setattr(pid: Pid, attr: GuestAddr, flags: u32) => sync sched::sched_setattr, Partial("kept; the executor serves all tasks alike; no SCHED_DEADLINE, no utilization clamps");
     315 sched_getattr(pid: Pid, attr: GuestAddr, size: u32, flags: u32) => sync sched::sched_getattr, Full;
     316 renameat2(olddir: Fd, old: UserPtr<c_char>, newdir: Fd, new: UserPtr<c_char>, flags: u32) => sync names::renameat2, Full;
+    317 seccomp(operation: u32, flags: u32, args: GuestAddr) => sync seccomp::seccomp, Partial("no listeners; nothing is logged");
     318 getrandom(buf: GuestAddr, count: usize, flags: u32) => sync system::getrandom, Full;
     319 memfd_create(name: UserPtr<c_char>, flags: u32) => sync memfd::memfd_create, Partial("no MFD_HUGETLB");
     322 execveat(dir: Fd, path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr, flags: u32) => async execve::execveat, Full;

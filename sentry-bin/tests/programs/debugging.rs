@@ -118,3 +118,11 @@ fn gdb_sees_a_crash() {
 gdb -ex run -ex 'print p' -ex 'print $_siginfo.si_signo' -ex 'print $_siginfo._sifields._sigfault.si_addr' -ex bt -ex continue ./c"#,
     );
 }
+
+#[test]
+fn strace_stops_by_filter() {
+    same(
+        r#"strace --seccomp-bpf -f -o log -e trace=execve,exit_group sh -c '/bin/echo filtered | cat; exit 4'; echo $?
+grep -o -e 'execve("[^"]*"' -e 'exit_group([0-9]*' log | sort"#,
+    );
+}

@@ -9,6 +9,7 @@ mod databases;
 mod debugging;
 mod editors;
 mod files;
+mod filters;
 mod harness;
 mod python;
 mod scripting;

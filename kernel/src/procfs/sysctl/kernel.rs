@@ -7,7 +7,7 @@ use kcore::id::{Gid, Uid};
 use task::pid::PID_MAX;
 
 use super::{Access, Parameter, fixed, tunable};
-use crate::syscall::{MACHINE, RELEASE, SYSNAME, VERSION};
+use crate::syscall::{ACTIONS, MACHINE, RELEASE, SYSNAME, VERSION};
 use crate::task::Resources;
 use crate::uts::{self, UtsName, UtsNamespace};
 
@@ -34,6 +34,7 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     fixed("kernel/random/entropy_avail", |_| POOL_BITS.to_string()),
     fixed("kernel/random/poolsize", |_| POOL_BITS.to_string()),
     fixed("kernel/random/uuid", |a| crate::kernel::uuid(&*a.kernel.host().entropy)),
+    fixed("kernel/seccomp/actions_avail", |_| ACTIONS.map(|(_, name)| name).join(" ")),
     fixed("kernel/tainted", |_| "0".into()),
     // Nothing but process numbers limits threads.
     fixed("kernel/threads-max", |_| PID_MAX.to_string()),
