@@ -25,8 +25,11 @@ fn less_scrolls_searches_and_follows_the_size() {
         t.keys("n");
         t.until("line 270 ");
         t.same();
+        t.keys("g");
+        t.until("line 1 ");
+        t.same();
         t.resize(10, 50);
-        t.until_gone("line 270 ");
+        t.until_gone("line 10 ");
         t.same();
         t.line("/no such text");
         t.until("not found");
