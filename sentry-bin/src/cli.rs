@@ -93,7 +93,8 @@ pub(crate) struct Options {
     /// Mount an empty tmpfs.
     #[arg(long = "tmpfs", value_name = "DST", value_parser = tree::absolute)]
     pub(crate) tmpfs: Vec<PathBuf>,
-    /// User and group of the command, by name (as the sandbox's /etc/passwd and /etc/group have them) or number; root otherwise.
+    /// User and group of the command, by name (as the sandbox's /etc/passwd and /etc/group have them) or number; otherwise
+    /// the caller for `do`, and root for `run`.
     #[arg(long, value_name = "USER[:GROUP]")]
     pub(crate) user: Option<UserSpec>,
     /// Pass an open descriptor of this process, beside the standard streams.

@@ -31,7 +31,7 @@ use crate::host::{FutexIdle, Streams};
 use crate::signals::{self, Forwarder};
 use crate::terminal::{self, Console};
 use crate::tree::{Builder, Root};
-use crate::{panic, program};
+use crate::{panic, program, user};
 
 /// Threads that poll guest threads.
 const WORKERS: usize = 2;
@@ -61,12 +61,13 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
     let signals = signals::block(with_terminal)?;
     let (kernel, devices, ns) = boot(options, root)?;
     let fs = FsContext::new(ns);
-    let (cred, home) = match &options.user {
-        Some(user) => {
+    let (cred, home) = match (&options.user, root) {
+        (Some(user), _) => {
             let user = user.resolve(kernel.vfs(), &fs.view(), kernel.user_ns())?;
             (user.cred, user.home)
         }
-        None => (Credentials::root(kernel.user_ns().clone()), None),
+        (None, Root::Host) => (user::caller(kernel.user_ns())?, None),
+        (None, Root::Directory(..)) => (Credentials::root(kernel.user_ns().clone()), None),
     };
     match (&options.workdir, root) {
         (Some(dir), _) => program::enter(kernel.vfs(), &fs, &cred, dir)?,

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use kcore::cred::{Credentials, UserNamespace};
 use kcore::id::{Gid, Uid};
 use kcore::io::VecSink;
@@ -67,7 +67,7 @@ impl Database {
 }
 
 impl UserSpec {
-    /// The credentials in the sandbox: with all capabilities for user 0, without any for others. A user given without a group gets the
+    /// The credentials in the sandbox. A user given without a group gets the
     /// one in `/etc/passwd` (0 if it has no entry), and the supplementary groups that list it.
     ///
     /// Errors: one line that names the unknown user or group.
@@ -90,14 +90,28 @@ impl UserSpec {
             (None, Some(name)) => groups.of_member(name),
             _ => Vec::new(),
         };
-        let mut cred = Credentials::user(Uid(uid), Gid(gid), supplementary, ns.clone());
-        if uid == 0 {
-            let root = Credentials::root(ns.clone());
-            cred.effective = root.effective;
-            cred.permitted = root.permitted;
-        }
+        let cred = credentials(Uid(uid), Gid(gid), supplementary, ns);
         Ok(User { cred, home: entry.and_then(|e| e.get(5).cloned()) })
     }
+}
+
+/// With all capabilities for user 0, without any for others.
+fn credentials(uid: Uid, gid: Gid, groups: Vec<Gid>, ns: &Arc<UserNamespace>) -> Credentials {
+    let plain = Credentials::user(uid, gid, groups, ns.clone());
+    if uid != Uid::ROOT {
+        return plain;
+    }
+    let Credentials { effective, permitted, .. } = Credentials::root(ns.clone());
+    Credentials { effective, permitted, ..plain }
+}
+
+/// The user that runs this process, with the same numbers in the sandbox. Errors: the host's.
+pub(crate) fn caller(ns: &Arc<UserNamespace>) -> Result<Credentials> {
+    use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
+    let groups = getgroups().context("cannot find the groups of the caller")?;
+    let groups = groups.into_iter().map(|g| Gid(g.as_raw())).collect();
+    let effective = credentials(Uid(geteuid().as_raw()), Gid(getegid().as_raw()), groups, ns);
+    Ok(Credentials { uid: Uid(getuid().as_raw()), gid: Gid(getgid().as_raw()), ..effective })
 }
 
 impl Database {

@@ -55,9 +55,8 @@ fn identity(of: &TaskRef, t: &mut Text) -> Result<(), Errno> {
     // As Linux does it, tables grow in steps of 64 slots.
     let slots = files.map_or(0, |f| f.list().last().map_or(64, |(fd, _)| (fd.0 / 64 + 1) * 64));
     line!(t, "FDSize:\t{slots}");
-    t.bytes(b"Groups:\t");
-    cred.groups.iter().for_each(|g| t.put(format_args!("{g} ")));
-    t.bytes(b" \n");
+    let groups: Vec<_> = cred.groups.iter().map(|g| alloc::format!("{g}")).collect();
+    line!(t, "Groups:\t{} ", groups.join(" "));
     let numbers = |p: &PidNode| {
         let depth = p.numbers().count().min(usize::try_from(p.ns().level() - ns.level() + 1).unwrap_or(1));
         let inner: Vec<_> = p.numbers().take(depth).map(|n| alloc::format!("\t{n}")).collect();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Signal, geteuid};
@@ -71,27 +72,51 @@ fn descriptors_are_passed_by_request_only() {
     assert_eq!((outcome.code(), outcome.stdout.as_str()), (0, "five\nno six\n"), "{outcome:?}");
 }
 
+/// `binary` as a user without privileges, which has the group 100 beside its own if root may choose.
+fn unprivileged(binary: &Path) -> Command {
+    if !geteuid().is_root() {
+        return Command::new(binary);
+    }
+    let mut c = Command::new("setpriv");
+    c.args(["--reuid", "65534", "--regid", "65534", "--groups", "100,65534"]).arg(binary);
+    c
+}
+
+fn stdout(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
-fn users_without_privileges_may_use_it() {
+fn users_without_privileges_stay_who_they_are() {
     // The build's directory may be closed to others.
     let dir = std::env::temp_dir().join(format!("sentry-bin-unprivileged-{}", std::process::id()));
     fs::create_dir_all(&dir).unwrap();
-    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
     let binary = dir.join("sentry-bin");
     fs::copy(env!("CARGO_BIN_EXE_sentry-bin"), &binary).unwrap();
+    let script = "id; id -G; touch new; stat -c '%u %g %U' new . /etc/passwd /etc/shadow; cat /etc/shadow 2>&1; \
+                  grep -E '^(Uid|Gid|Groups|CapEff|CapPrm)' /proc/self/status; mknod n c 1 3 2>&1 || echo kept >/tmp/sentry-bin-note; \
+                  cat /tmp/sentry-bin-note; rm -f new /tmp/sentry-bin-note";
     for platform in PLATFORMS {
-        let mut command = match geteuid().is_root() {
-            true => {
-                let mut c = Command::new("setpriv");
-                c.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&binary);
-                c
-            }
-            false => Command::new(&binary),
+        let run = |program: &Path, args: &[&str], script: &str| {
+            let mut command = unprivileged(program);
+            command.args(args).args(["sh", "-c", script]).current_dir(&dir);
+            stdout(command)
         };
-        command.current_dir("/").args(["do", "--platform", platform, "--", "sh", "-c"]);
-        command.arg("echo $(id -u) && echo kept >/tmp/sentry-bin-note && cat /tmp/sentry-bin-note");
-        let outcome = finish(command);
-        assert_eq!((outcome.code(), outcome.stdout.as_str()), (0, "0\nkept\n"), "{platform}: {outcome:?}");
+        let here = run(Path::new("env"), &[], script);
+        assert_eq!(run(&binary, &["do", "--platform", platform, "--"], script), here, "{platform}");
+        let as_root = ["do", "--platform", platform, "--user", "root", "--"];
+        assert_eq!(run(&binary, &as_root, "id -u; chown 5:6 .; stat -c '%u %g' ."), "0\n5 6\n", "{platform}");
     }
     fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn the_caller_of_do_is_the_same_user_inside() {
+    let id = || Command::new("id");
+    let mut inside = Command::new(env!("CARGO_BIN_EXE_sentry-bin"));
+    inside.args(["do", "--", "id"]);
+    assert_eq!(stdout(inside), stdout(id()));
 }
