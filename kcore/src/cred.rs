@@ -199,6 +199,15 @@ impl Credentials {
             at = parent;
         }
     }
+    /// Whether `cap` is in force for the whole kernel: what belongs to no namespace asks for that.
+    pub fn has_cap_everywhere(&self, cap: Cap) -> bool {
+        self.user_ns.parent.is_none() && self.effective.has(cap)
+    }
+    /// Whether `cap` is in force over a file of `uid` and `gid`: both must have numbers in the task's user namespace.
+    pub fn has_cap_over(&self, cap: Cap, uid: Uid, gid: Gid) -> bool {
+        let ns = &self.user_ns;
+        self.effective.has(cap) && ns.inside_uid(uid).is_some() && ns.inside_gid(gid).is_some()
+    }
     /// Whether `gid` is the file-system group or a supplementary one.
     pub fn in_group(&self, gid: Gid) -> bool {
         self.fsgid == gid || self.groups.contains(&gid)

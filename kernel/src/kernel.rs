@@ -22,6 +22,7 @@ use crate::ipc::Ipc;
 use crate::lock_waits::LockWaits;
 use crate::memfds::Memfds;
 use crate::nameless::Nameless;
+use crate::namespace::NamespaceNumbers;
 use crate::run::run_task;
 use crate::sched::Executor;
 use crate::usage::{Load, metered};
@@ -65,6 +66,7 @@ pub struct Kernel {
     executor: Executor,
     uts: Arc<UtsNamespace>,
     ipc: Arc<Ipc>,
+    namespace_numbers: NamespaceNumbers,
     user_ns: Arc<UserNamespace>,
     processes: Arc<ProcessTable>,
     futexes: FutexTable,
@@ -98,6 +100,7 @@ impl Kernel {
             timers,
             executor,
             ipc,
+            namespace_numbers: NamespaceNumbers::default(),
             uts: UtsNamespace::new(user_ns.clone(), hostname.as_bytes()),
             user_ns,
             processes,
@@ -137,6 +140,10 @@ impl Kernel {
     /// The initial IPC namespace.
     pub(crate) fn ipc(&self) -> &Arc<Ipc> {
         &self.ipc
+    }
+    /// The numbers of namespaces.
+    pub(crate) fn namespace_numbers(&self) -> &NamespaceNumbers {
+        &self.namespace_numbers
     }
     /// The initial user namespace.
     pub fn user_ns(&self) -> &Arc<UserNamespace> {

@@ -15,6 +15,7 @@ mod lock_waits;
 mod memfds;
 mod memory_use;
 mod nameless;
+mod namespace;
 mod pidfd;
 pub mod procfs;
 mod ptrace_access;

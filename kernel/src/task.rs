@@ -7,6 +7,7 @@ use kcore::cred::Credentials;
 use kcore::id::{Fd, Pid};
 use kcore::sync::{LockClass, Mutex};
 use mm::AddressSpace;
+use task::PidNamespace;
 use task::ipc::{IpcNamespace, SemUndo};
 use vfs::fs::mqueue::MqueueFs;
 use vfs::{FdTable, FsContext};
@@ -28,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) uts: Arc<UtsNamespace>,
     pub(crate) ipc: Arc<Ipc>,
     pub(crate) undo: Arc<SemUndo>,
+    /// Where the numbers of its children come from.
+    pub(crate) pids: Arc<PidNamespace>,
 }
 
 /// What others find in a [`task::Task`]: its parts, until it is dead.
@@ -44,6 +47,9 @@ impl Resources {
     fn replace(&self, parts: Option<Parts>) {
         let old = core::mem::replace(&mut *self.0.lock(), parts);
         drop(old);
+    }
+    pub(crate) fn parts(&self) -> Option<Parts> {
+        self.0.lock().clone()
     }
     /// Its address space; `None` once it is dead.
     pub fn mm(&self) -> Option<Arc<AddressSpace>> {
@@ -115,6 +121,13 @@ impl Task {
             self.parts.files = self.parts.files.fork();
             self.publish();
         }
+    }
+    /// Puts others in the place of what it has (`unshare`, `setns`).
+    pub(crate) fn change_parts(&mut self, f: impl FnOnce(&mut Parts)) {
+        let old = self.parts.clone();
+        f(&mut self.parts);
+        self.publish();
+        drop(old);
     }
     /// Whether tasks of other processes share its view of the tree, provided that all threads of its own do.
     pub(crate) fn shares_fs(&self) -> bool {

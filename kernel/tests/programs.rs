@@ -81,6 +81,11 @@ fn message_queues() {
 }
 
 #[test]
+fn namespaces() {
+    same_as_here(&compile("namespaces", &["-static", "-w"]), &[]);
+}
+
+#[test]
 fn signals() {
     same_as_here(&compile("signals", &["-static", "-w"]), &[]);
 }

@@ -224,8 +224,8 @@ impl ProcessTable {
         };
         let nproc = parent.group().rlimit(Resource::Nproc).cur;
         if cred.uid != Uid::ROOT
-            && !cred.has_cap(Cap::SysResource)
-            && !cred.has_cap(Cap::SysAdmin)
+            && !cred.has_cap_everywhere(Cap::SysResource)
+            && !cred.has_cap_everywhere(Cap::SysAdmin)
             && self.user_tasks(cred.uid) as u64 >= nproc
         {
             return Err(Errno::EAGAIN);

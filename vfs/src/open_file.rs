@@ -2,13 +2,14 @@
 
 use alloc::sync::{Arc, Weak};
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use kcore::cred::Credentials;
 use kcore::frame::{FileOffset, FrameStore};
 use kcore::io::{IoError, IoResult, IoSink, IoSource};
 use kcore::mappable::Mappable;
-use kcore::sync::{LockClass, Mutex};
+use kcore::sync::{LockClass, Mutex, MutexGuard};
 use kcore::wait::{Events, WaitQueue};
 
 use crate::Errno;
@@ -74,6 +75,54 @@ impl IoSource for Limited<'_> {
     }
 }
 
+/// Where a file is read and written. One operation at a time moves it; looking at it does not wait for that.
+struct Position {
+    turn: Mutex<()>,
+    at: AtomicU64,
+}
+
+impl Default for Position {
+    fn default() -> Position {
+        Position { turn: Mutex::new(&OFFSET, ()), at: AtomicU64::new(0) }
+    }
+}
+
+/// The right to move a position; dropping it does.
+struct Turn<'a> {
+    at: u64,
+    position: &'a Position,
+    _guard: MutexGuard<'a, ()>,
+}
+
+impl Position {
+    fn now(&self) -> u64 {
+        self.at.load(Ordering::Acquire)
+    }
+    fn lock(&self) -> Turn<'_> {
+        let guard = self.turn.lock();
+        Turn { at: self.now(), position: self, _guard: guard }
+    }
+}
+
+impl Deref for Turn<'_> {
+    type Target = u64;
+    fn deref(&self) -> &u64 {
+        &self.at
+    }
+}
+
+impl DerefMut for Turn<'_> {
+    fn deref_mut(&mut self) -> &mut u64 {
+        &mut self.at
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.position.at.store(self.at, Ordering::Release);
+    }
+}
+
 /// Flags that `F_SETFL` can change.
 pub const SETTABLE: u32 = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
 
@@ -82,7 +131,7 @@ pub struct OpenFile {
     ops: Arc<dyn FileOps>,
     path: Option<Path>,
     flags: AtomicU32,
-    offset: Mutex<u64>,
+    offset: Position,
     owner: Mutex<AsyncOwner>,
     this: Weak<OpenFile>,
     counts_writer: bool,
@@ -111,7 +160,7 @@ impl OpenFile {
             ops,
             path,
             flags: AtomicU32::new(flags),
-            offset: Mutex::new(&OFFSET, 0),
+            offset: Position::default(),
             owner: Mutex::new(&OWNER, AsyncOwner::default()),
             this: this.clone(),
             counts_writer: writer,
@@ -323,7 +372,7 @@ impl OpenFile {
     }
     /// The position.
     pub fn offset(&self) -> u64 {
-        *self.offset.lock()
+        self.offset.now()
     }
     /// `lseek(2)`. Errors: `ESPIPE`, `EINVAL`, `ENXIO`, `EOVERFLOW`, `EBADF` with `O_PATH`.
     pub fn seek(&self, whence: Whence, off: i64) -> Result<u64, Errno> {

@@ -26,10 +26,11 @@ pub fn check(attr: &InodeAttr, cred: &Credentials, mask: u32) -> Result<(), Errn
         return Ok(());
     }
     let dir = attr.is_dir();
-    if cred.has_cap(Cap::DacOverride) && (dir || mask & MAY_EXEC == 0 || attr.mode & 0o111 != 0) {
+    let over = |cap| cred.has_cap_over(cap, attr.uid, attr.gid);
+    if over(Cap::DacOverride) && (dir || mask & MAY_EXEC == 0 || attr.mode & 0o111 != 0) {
         return Ok(());
     }
-    if cred.has_cap(Cap::DacReadSearch) && (mask == MAY_READ || dir && mask & MAY_WRITE == 0) {
+    if over(Cap::DacReadSearch) && (mask == MAY_READ || dir && mask & MAY_WRITE == 0) {
         return Ok(());
     }
     Err(Errno::EACCES)
@@ -37,7 +38,8 @@ pub fn check(attr: &InodeAttr, cred: &Credentials, mask: u32) -> Result<(), Errn
 
 /// Whether `cred` owns the file or may act as if. Errors: `EPERM`.
 pub fn check_owner(attr: &InodeAttr, cred: &Credentials) -> Result<(), Errno> {
-    if cred.fsuid == attr.uid || cred.has_cap(Cap::Fowner) { Ok(()) } else { Err(Errno::EPERM) }
+    let may = cred.fsuid == attr.uid || cred.has_cap_over(Cap::Fowner, attr.uid, attr.gid);
+    if may { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 /// Whether `cred` may remove `victim` from the directory `dir` as far as the sticky bit matters. Errors: `EPERM`.
@@ -45,14 +47,14 @@ pub fn check_sticky(dir: &InodeAttr, victim: &InodeAttr, cred: &Credentials) -> 
     let free = dir.mode & S_ISVTX == 0
         || cred.fsuid == victim.uid
         || cred.fsuid == dir.uid
-        || cred.has_cap(Cap::Fowner);
+        || cred.has_cap_over(Cap::Fowner, victim.uid, victim.gid);
     if free { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 /// The mode after `cred` has written to a file: without the set-id bits that only `CAP_FSETID` keeps.
 pub fn after_write(attr: &InodeAttr, cred: &Credentials) -> u32 {
     let mut mode = attr.mode;
-    if mode & (S_ISUID | S_ISGID) == 0 || cred.has_cap(Cap::Fsetid) {
+    if mode & (S_ISUID | S_ISGID) == 0 || cred.has_cap_everywhere(Cap::Fsetid) {
         return mode;
     }
     mode &= !S_ISUID;

@@ -115,6 +115,10 @@ constants! {
         NS_GET_PARENT = 0xb702,
         NS_GET_NSTYPE = 0xb703,
         NS_GET_OWNER_UID = 0xb704,
+        NS_GET_PID_FROM_PIDNS = 0x8004_b706 => none,
+        NS_GET_TGID_FROM_PIDNS = 0x8004_b707 => none,
+        NS_GET_PID_IN_PIDNS = 0x8004_b708 => none,
+        NS_GET_TGID_IN_PIDNS = 0x8004_b709 => none,
     }
 
     /// Requests of block devices.

@@ -105,6 +105,7 @@ pub fn exec(kernel: &Arc<Kernel>, req: ExecRequest) -> Result<CurrentTask, Errno
         uts: kernel.uts().clone(),
         ipc: kernel.ipc().clone(),
         undo: SemUndo::new(),
+        pids: processes.root_ns().clone(),
     };
     let core = processes.spawn_init(spec, Resources::new(parts.clone()))?;
     core.set_comm(&program.name);

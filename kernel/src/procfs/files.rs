@@ -1,7 +1,7 @@
 //! What is in the directory of a process and of a thread.
 
 use super::task::{Entry, Kind, Scope, ThreadsDir};
-use super::{fd, links, maps, mem, mounts, net, smaps, stat, status, tuning};
+use super::{fd, links, maps, mem, mounts, net, ns, smaps, stat, status, tuning, user_maps};
 use vfs::fs::pseudo::PseudoNode;
 
 const fn entry(name: &'static str, mode: u32, scope: Scope, kind: Kind) -> Entry {
@@ -16,6 +16,7 @@ pub(super) static ENTRIES: &[Entry] = &{
         entry("task", 0o555, Process, Node(|t| PseudoNode::dir(ThreadsDir(t.clone())))),
         entry("fd", 0o500, Both, Node(fd::descriptors)),
         entry("fdinfo", 0o555, Both, Node(fd::infos)),
+        entry("ns", 0o511, Both, Node(ns::dir)),
         entry("net", 0o555, Both, Node(net::dir)),
         entry("environ", 0o400, Both, Guarded(mem::environ)),
         entry("auxv", 0o400, Both, Guarded(mem::auxv)),
@@ -56,6 +57,9 @@ pub(super) static ENTRIES: &[Entry] = &{
             ReadWrite(tuning::coredump_filter, tuning::set_coredump_filter),
         ),
         entry("io", 0o400, Both, Guarded(stat::io)),
+        entry("uid_map", 0o644, Both, Node(user_maps::uid_map)),
+        entry("gid_map", 0o644, Both, Node(user_maps::gid_map)),
+        entry("setgroups", 0o644, Both, Node(user_maps::setgroups)),
         entry("timerslack_ns", 0o666, Process, ReadWrite(tuning::timer_slack, tuning::set_timer_slack)),
     ]
 };

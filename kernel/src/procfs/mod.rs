@@ -9,6 +9,7 @@ mod maps;
 mod mem;
 mod mounts;
 mod net;
+mod ns;
 mod root;
 mod smaps;
 mod stat;
@@ -19,6 +20,7 @@ mod sysvipc;
 mod task;
 mod text;
 mod tuning;
+mod user_maps;
 
 use alloc::sync::{Arc, Weak};
 

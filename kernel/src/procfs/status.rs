@@ -1,6 +1,7 @@
 //! `/proc/PID/status`.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Errno;
@@ -57,11 +58,12 @@ fn identity(of: &TaskRef, t: &mut Text) -> Result<(), Errno> {
     line!(t, "FDSize:\t{slots}");
     let groups: Vec<_> = cred.groups.iter().map(|g| alloc::format!("{g}")).collect();
     line!(t, "Groups:\t{} ", groups.join(" "));
-    let numbers = |p: &PidNode| {
-        let depth = p.numbers().count().min(usize::try_from(p.ns().level() - ns.level() + 1).unwrap_or(1));
-        let inner: Vec<_> = p.numbers().take(depth).map(|n| alloc::format!("\t{n}")).collect();
-        inner.into_iter().rev().collect::<String>()
-    };
+    // The namespaces from the reader's down to the task's own.
+    let own = of.task.pid_ns();
+    let mut levels: Vec<_> = core::iter::successors(Some(&own), |n| n.parent()).collect();
+    levels.truncate(levels.iter().position(|n| Arc::ptr_eq(n, ns)).map_or(1, |i| i + 1));
+    let numbers =
+        |p: &PidNode| levels.iter().rev().map(|n| alloc::format!("\t{}", p.in_ns(n))).collect::<String>();
     line!(t, "NStgid:{}", numbers(group.pid()));
     line!(t, "NSpid:{}", numbers(&of.task.pid()));
     line!(t, "NSpgid:{}", processes.pgrp(group).map_or(String::from("\t0"), |p| numbers(&p)));

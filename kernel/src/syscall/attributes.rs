@@ -48,7 +48,7 @@ fn real(cred: &Credentials) -> Credentials {
     let mut c = cred.clone();
     c.fsuid = c.uid;
     c.fsgid = c.gid;
-    c.effective = if c.uid == Uid::ROOT { c.permitted } else { CapSet::EMPTY };
+    c.effective = if c.user_ns.root() == Some(c.uid) { c.permitted } else { CapSet::EMPTY };
     c
 }
 
@@ -78,9 +78,13 @@ pub(super) fn fchmod(cx: &mut CurrentTask, fd: Fd, mode: u32) -> SysResult {
     done(ops::chmod(&cx.task.cred(), &open_place(cx, fd)?, mode))
 }
 
-/// An owner argument; -1 leaves it.
-fn owner(id: u32) -> Option<u32> {
-    (id != u32::MAX).then_some(id)
+/// Owner arguments; -1 leaves one as it is. Errors: `EINVAL` for users that the caller's namespace does not have.
+fn owners(cred: &Credentials, uid: u32, gid: u32) -> Result<(Option<Uid>, Option<Gid>), Errno> {
+    let ns = &cred.user_ns;
+    let known = |id: u32| id != u32::MAX;
+    let uid = known(uid).then(|| ns.uid(uid).ok_or(Errno::EINVAL)).transpose()?;
+    let gid = known(gid).then(|| ns.gid(gid).ok_or(Errno::EINVAL)).transpose()?;
+    Ok((uid, gid))
 }
 
 /// `chown(2)`.
@@ -108,13 +112,16 @@ pub(super) fn fchownat(
     let path = cx.read_path_at(path, flags)?;
     let who = Caller::new(cx);
     let place = who.place(cx, dir, &path, flags)?;
-    done(ops::chown(&who.cred, &place, owner(uid).map(Uid), owner(gid).map(Gid)))
+    let (uid, gid) = owners(&who.cred, uid, gid)?;
+    done(ops::chown(&who.cred, &place, uid, gid))
 }
 
 /// `fchown(2)`.
 pub(super) fn fchown(cx: &mut CurrentTask, fd: Fd, uid: u32, gid: u32) -> SysResult {
     let place = open_place(cx, fd)?;
-    done(ops::chown(&cx.task.cred(), &place, owner(uid).map(Uid), owner(gid).map(Gid)))
+    let cred = cx.task.cred();
+    let (uid, gid) = owners(&cred, uid, gid)?;
+    done(ops::chown(&cred, &place, uid, gid))
 }
 
 /// Access and modification time; `None` leaves one as it is.

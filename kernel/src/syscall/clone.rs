@@ -17,16 +17,12 @@ use task::signal::Signal;
 use task::{CloneFlags, CloneSpec};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::SysResult;
+use super::{SysResult, namespace};
 use crate::current::CurrentTask;
 use crate::pidfd::{Pidfd, install_pidfd};
 use crate::restart::Restart;
 use crate::space::fork_memory;
 use crate::task::{Parts, Resources, Task};
-
-/// Namespaces that cannot be made yet: `EINVAL`, as on a kernel built without them.
-const NO_NAMESPACES: u64 =
-    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME;
 
 /// What a new task shall be, whichever call asks for it.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +64,6 @@ impl Plan {
             || has_both(CLONE_PIDFD, CLONE_DETACHED)
             || without(CLONE_THREAD, CLONE_SIGHAND)
             || without(CLONE_SIGHAND, CLONE_VM)
-            || self.has(NO_NAMESPACES)
         {
             return Err(Errno::EINVAL);
         }
@@ -225,27 +220,27 @@ fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTa
     let kernel = cx.kernel.clone();
     let own = cx.task.parts();
     let cred = cx.task.cred();
+    let new = namespace::make(&kernel, own, &cred, plan.flags)?;
+    // A thread's numbers come from where its process's do.
+    let pids = new.pids.unwrap_or_else(|| own.pids.clone());
+    let fs = match new.fs {
+        Some(fs) => fs,
+        None if plan.has(CLONE_FS) => own.fs.clone(),
+        None => own.fs.fork(),
+    };
     let parts = Parts {
         memory: if plan.has(CLONE_VM) { own.memory.clone() } else { fork_memory(&kernel, &own.memory)? },
         files: if plan.has(CLONE_FILES) { own.files.clone() } else { own.files.fork() },
-        fs: if plan.has(CLONE_FS) { own.fs.clone() } else { own.fs.fork() },
-        uts: if plan.has(CLONE_NEWUTS) {
-            super::namespace::may_make(&cred)?;
-            own.uts.fork(cred.user_ns.clone())
-        } else {
-            own.uts.clone()
-        },
-        ipc: if plan.has(CLONE_NEWIPC) {
-            super::namespace::may_make(&cred)?;
-            kernel.new_ipc(cred.user_ns.clone())
-        } else {
-            own.ipc.clone()
-        },
+        fs,
+        uts: new.uts.unwrap_or_else(|| own.uts.clone()),
+        ipc: new.ipc.unwrap_or_else(|| own.ipc.clone()),
         undo: if plan.has(CLONE_SYSVSEM) { own.undo.clone() } else { SemUndo::new() },
+        pids: pids.clone(),
     };
+    let spec = CloneSpec { ns: Some(pids), cred: new.cred, ..plan.spec() };
     let mut thread = kernel.host().platform.new_thread(&parts.memory.space)?;
     thread.fpu().0 = cx.thread.get_mut().fpu().0.clone();
-    let core = kernel.processes().fork(&cx.task.core, plan.spec(), Resources::new(parts.clone()))?;
+    let core = kernel.processes().fork(&cx.task.core, spec, Resources::new(parts.clone()))?;
     parts.undo.enter();
     if !plan.has(CLONE_THREAD) {
         super::itimer::watch_cpu_limit(&kernel, core.group());

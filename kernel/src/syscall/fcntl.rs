@@ -72,7 +72,7 @@ fn on_descriptor(cx: &CurrentTask, fd: Fd, file: &Arc<OpenFile>, cmd: u32, arg: 
 fn set_flags(cx: &CurrentTask, file: &Arc<OpenFile>, flags: u32) -> SysResult {
     if flags & !file.flags() & O_NOATIME != 0 {
         let (attr, cred) = (file.stat()?, cx.task.cred());
-        if cred.fsuid != attr.uid && !cred.has_cap(Cap::Fowner) {
+        if cred.fsuid != attr.uid && !cred.has_cap_over(Cap::Fowner, attr.uid, attr.gid) {
             return Err(Errno::EPERM);
         }
     }
@@ -83,7 +83,7 @@ fn set_pipe_size(cx: &CurrentTask, file: &OpenFile, bytes: u64) -> SysResult {
     let pipe = PipeEnd::of(file).ok_or(Errno::EBADF)?;
     let bytes =
         usize::try_from(u32::try_from(bytes).map_err(|_| Errno::EINVAL)?).map_err(|_| Errno::EINVAL)?;
-    Ok(pipe.set_size(bytes, cx.task.cred().has_cap(Cap::SysResource))? as u64)
+    Ok(pipe.set_size(bytes, cx.task.cred().has_cap_everywhere(Cap::SysResource))? as u64)
 }
 
 /// How long written data will live: remembered with the inode. Errors: `EINVAL` for other values, `EFAULT`.

@@ -12,7 +12,9 @@ use vfs::{FileKind, IoctlContext, OpenFile};
 
 use super::SysResult;
 use super::blocking::until;
+use super::namespace::namespace_ioctl;
 use crate::current::CurrentTask;
+use crate::namespace::NamespaceFile;
 
 /// `ioctl(2)`. Errors: `ENOTTY` for requests that the file does not know.
 pub(super) async fn ioctl(cx: &mut CurrentTask, fd: Fd, request: u32, arg: u64) -> SysResult {
@@ -38,7 +40,10 @@ pub(super) async fn ioctl(cx: &mut CurrentTask, fd: Fd, request: u32, arg: u64) 
         FICLONE | FICLONERANGE | FIDEDUPERANGE if file.is_regular() => Err(Errno::EOPNOTSUPP),
         FS_IOC_FIEMAP if file.is_regular() => Err(Errno::EOPNOTSUPP),
         TIOCGPTPEER => open_peer(cx, &file, arg),
-        _ => ask(cx, &file, request, arg).await,
+        _ => match file.ops_as::<NamespaceFile>() {
+            Some(f) => namespace_ioctl(cx, f.namespace(), request, arg),
+            None => ask(cx, &file, request, arg).await,
+        },
     }
 }
 

@@ -89,7 +89,7 @@ pub(super) fn mq_open(cx: &mut CurrentTask, name: Name, flags: u32, mode: u32, a
                 None => None,
             };
             let limit = cx.task.core.group().rlimit(Resource::Msgqueue).cur;
-            let privileged = dir.caller.cred.has_cap(Cap::SysResource);
+            let privileged = dir.caller.cred.has_cap_everywhere(Cap::SysResource);
             let fs = &cx.task.parts().ipc.mqueue;
             let made = ops::create_with(&ctx, &dir.root, &name, mode, |new| {
                 fs.new_queue(&name, new, size.unwrap_or_else(|| fs.default_size()), limit, privileged)
@@ -109,7 +109,7 @@ pub(super) fn mq_open(cx: &mut CurrentTask, name: Name, flags: u32, mode: u32, a
 /// What a new queue shall hold. Errors: `EINVAL` beyond the limits.
 fn size_of_queue(cx: &CurrentTask, a: &MqAttr) -> Result<QueueSize, Errno> {
     let limits = cx.task.parts().ipc.mqueue.limits();
-    let (messages, bytes) = if cx.task.cred().has_cap(Cap::SysResource) {
+    let (messages, bytes) = if cx.task.cred().has_cap_everywhere(Cap::SysResource) {
         (HARD_MSGMAX, HARD_MSGSIZEMAX)
     } else {
         let get = |n: &AtomicU64| i64::try_from(n.load(Ordering::Relaxed)).unwrap_or(i64::MAX);

@@ -64,7 +64,7 @@ fn pread_into(cx: &CurrentTask, file: &OpenFile, iov: &[Iovec], at: u64) -> SysR
 /// What a write must obey beside the file's own rules.
 pub(super) fn write_options(cx: &CurrentTask) -> WriteOptions {
     let cred = cx.task.cred();
-    let by = (!cred.has_cap(Cap::Fsetid)).then_some(cred);
+    let by = (!cred.has_cap_everywhere(Cap::Fsetid)).then_some(cred);
     WriteOptions { append: None, limit: cx.task.core.group().rlimit(Resource::Fsize).cur, by }
 }
 

@@ -12,6 +12,7 @@ use abi::fs::stat::{
     StatxTimestamp,
 };
 use kcore::addr::GuestAddr;
+use kcore::cred::UserNamespace;
 use kcore::id::Fd;
 use vfs::ops::Found;
 use vfs::{InodeAttr, Timestamp, dev_major, dev_minor};
@@ -64,13 +65,14 @@ fn signed(n: u64) -> i64 {
 }
 
 fn put_stat(cx: &CurrentTask, buf: GuestAddr, a: &InodeAttr) -> SysResult {
+    let users = &cx.task.cred().user_ns;
     let raw = Stat {
         st_dev: a.dev,
         st_ino: a.ino,
         st_nlink: a.nlink.into(),
         st_mode: a.mode,
-        st_uid: a.uid.0,
-        st_gid: a.gid.0,
+        st_uid: users.show_uid(a.uid),
+        st_gid: users.show_gid(a.gid),
         st_rdev: a.rdev,
         st_size: signed(a.size),
         st_blksize: a.blksize.into(),
@@ -111,7 +113,7 @@ pub(super) fn statx(
         Found::Place(p) => (p.inode().attr()?, Some(p)),
         Found::File(f) => (f.stat()?, f.path().cloned()),
     };
-    let mut raw = statx_of(&attr);
+    let mut raw = statx_of(&attr, &who.cred.user_ns);
     if let Some(p) = place {
         // Numbers of mounts are never used again, so that both kinds are the same.
         raw.stx_mask |= if mask & STATX_MNT_ID_UNIQUE != 0 { STATX_MNT_ID_UNIQUE } else { STATX_MNT_ID };
@@ -125,7 +127,8 @@ pub(super) fn statx(
     Ok(0)
 }
 
-fn statx_of(a: &InodeAttr) -> Statx {
+/// The attributes, with users as those of `users` know them.
+fn statx_of(a: &InodeAttr, users: &UserNamespace) -> Statx {
     let time =
         |t: Timestamp| StatxTimestamp { tv_sec: t.sec, tv_nsec: t.nsec, ..StatxTimestamp::new_zeroed() };
     let born = a.btime != Timestamp::default();
@@ -133,8 +136,8 @@ fn statx_of(a: &InodeAttr) -> Statx {
         stx_mask: STATX_BASIC_STATS | if born { STATX_BTIME } else { 0 },
         stx_blksize: a.blksize,
         stx_nlink: a.nlink,
-        stx_uid: a.uid.0,
-        stx_gid: a.gid.0,
+        stx_uid: users.show_uid(a.uid),
+        stx_gid: users.show_gid(a.gid),
         // The type and permission bits are below 2^16.
         stx_mode: u16::try_from(a.mode & 0xffff).unwrap_or(0),
         stx_ino: a.ino,

@@ -111,7 +111,7 @@ pub(super) async fn syslog(
     const CONSOLE_LEVEL: i32 = 8;
     const SIZE_BUFFER: i32 = 10;
     const BUFFER: u64 = 1 << 17;
-    if !matches!(action, READ_ALL | SIZE_BUFFER) && !cx.task.cred().has_cap(Cap::Syslog) {
+    if !matches!(action, READ_ALL | SIZE_BUFFER) && !cx.task.cred().has_cap_everywhere(Cap::Syslog) {
         return Err(Errno::EPERM);
     }
     match action {

@@ -18,9 +18,9 @@ use super::args::Arg;
 use super::{
     SysResult, allocate, attributes, clock_set, clone, copy, cred, cross, descriptor, directory, dirent,
     epoll, eventfd, execve, fcntl, futex, inotify, ioctl, ipc, itimer, limits, locks, memfd, memory, mount,
-    mqueue, names, open, pidfd, pipe, poll, posix_timer, prctl, priority, process, ptrace, read_write,
-    rusage, sched, seccomp, select, signal, signalfd, socket, splice, stat, statfs, sync, system, time,
-    timerfd, wait, xattr,
+    mqueue, names, namespace, open, pidfd, pipe, poll, posix_timer, prctl, priority, process, ptrace,
+    read_write, rusage, sched, seccomp, select, signal, signalfd, socket, splice, stat, statfs, sync, system,
+    time, timerfd, wait, xattr,
 };
 use crate::current::CurrentTask;
 
@@ -150,7 +150,7 @@ syscalls! {
     53 socketpair(family: i32, kind: u32, protocol: i32, fds: GuestAddr) => sync socket::socketpair, Full;
     54 setsockopt(fd: Fd, level: i32, name: u32, value: GuestAddr, len: i32) => sync socket::setsockopt, Partial("no filters");
     55 getsockopt(fd: Fd, level: i32, name: u32, value: GuestAddr, len: GuestAddr) => sync socket::getsockopt, Partial("no SO_PEERPIDFD");
-    56 clone(flags: u64, stack: GuestAddr, ptid: GuestAddr, ctid: GuestAddr, tls: u64) => async clone::clone, Partial("of namespaces only UTS and IPC");
+    56 clone(flags: u64, stack: GuestAddr, ptid: GuestAddr, ctid: GuestAddr, tls: u64) => async clone::clone, Partial("no network, cgroup and time namespaces");
     57 fork() => async clone::fork, Full;
     58 vfork() => async clone::vfork, Full;
     59 execve(path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr) => async execve::execve, Full;
@@ -323,6 +323,7 @@ syscalls! {
     269 faccessat(dir: Fd, path: UserPtr<c_char>, mode: u32) => sync attributes::faccessat, Full;
     270 pselect6(count: i32, read: GuestAddr, write: GuestAddr, except: GuestAddr, timeout: GuestAddr, mask: GuestAddr) => async select::pselect6, Full;
     271 ppoll(fds: UserPtr<Pollfd, W>, count: usize, timeout: GuestAddr, mask: GuestAddr, size: usize) => async poll::ppoll, Full;
+    272 unshare(flags: u64) => sync namespace::unshare, Partial("no network, cgroup and time namespaces");
     273 set_robust_list(head: GuestAddr, len: usize) => sync futex::set_robust_list, Full;
     274 get_robust_list(pid: Pid, head: GuestAddr, len: GuestAddr) => sync futex::get_robust_list, Full;
     275 splice(input: Fd, in_offset: UserPtr<i64>, out: Fd, out_offset: UserPtr<i64>, count: usize, flags: u32) => async splice::splice, Partial("not from terminals");
@@ -352,6 +353,7 @@ syscalls! {
     305 clock_adjtime(clock: i32, buf: GuestAddr) => sync clock_set::clock_adjtime, Partial("the clock cannot be changed");
     306 syncfs(fd: Fd) => sync statfs::syncfs, Partial("files of the host are left to the host's own write-back");
     307 sendmmsg(fd: Fd, list: GuestAddr, count: u32, flags: u32) => async socket::sendmmsg, Partial("no urgent data");
+    308 setns(fd: Fd, kinds: u32) => sync namespace::setns, Partial("no network, cgroup and time namespaces");
     309 getcpu(cpu: GuestAddr, node: GuestAddr, unused: GuestAddr) => sync system::getcpu, Full;
     310 process_vm_readv(pid: Pid, local: UserPtr<Iovec>, local_count: usize, remote: UserPtr<Iovec>, remote_count: usize, flags: u64) => sync cross::process_vm_readv, Full;
     311 process_vm_writev(pid: Pid, local: UserPtr<Iovec>, local_count: usize, remote: UserPtr<Iovec>, remote_count: usize, flags: u64) => sync cross::process_vm_writev, Full;
@@ -374,7 +376,7 @@ syscalls! {
     332 statx(dir: Fd, path: UserPtr<c_char>, flags: u32, mask: u32, buf: GuestAddr) => sync stat::statx, Full;
     424 pidfd_send_signal(pidfd: Fd, sig: i32, info: GuestAddr, flags: u32) => sync pidfd::pidfd_send_signal, Full;
     434 pidfd_open(pid: Pid, flags: u32) => sync pidfd::pidfd_open, Full;
-    435 clone3(args: GuestAddr, size: usize) => async clone::clone3, Partial("of namespaces only UTS and IPC; no cgroups");
+    435 clone3(args: GuestAddr, size: usize) => async clone::clone3, Partial("no network, cgroup and time namespaces; no cgroups");
     436 close_range(first: u32, last: u32, flags: u32) => sync descriptor::close_range, Full;
     437 openat2(dir: Fd, path: UserPtr<c_char>, how: GuestAddr, size: usize) => async open::openat2, Full;
     438 pidfd_getfd(pidfd: Fd, fd: Fd, flags: u32) => sync pidfd::pidfd_getfd, Full;

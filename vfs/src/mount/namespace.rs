@@ -40,11 +40,15 @@ impl MountNamespace {
     pub fn root_path(&self) -> Path {
         self.top(self.root().root_path())
     }
+    /// The user namespace that it belongs to; `None` for the initial one.
+    pub fn owner(&self) -> Option<&Arc<UserNamespace>> {
+        self.owner.as_ref()
+    }
     /// Whether `cred` may change mounts here: `CAP_SYS_ADMIN` in the user namespace that this one belongs to. Errors: `EPERM`.
     pub fn check_admin(&self, cred: &Credentials) -> Result<(), Errno> {
         let may = match &self.owner {
             Some(owner) => cred.has_cap_in(Cap::SysAdmin, owner),
-            None => cred.user_ns.parent.is_none() && cred.has_cap(Cap::SysAdmin),
+            None => cred.has_cap_everywhere(Cap::SysAdmin),
         };
         if may { Ok(()) } else { Err(Errno::EPERM) }
     }

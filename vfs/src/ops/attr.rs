@@ -20,7 +20,7 @@ pub fn chmod(cred: &Credentials, path: &Path, mode: u32) -> Result<(), Errno> {
     let attr = path.inode().attr()?;
     check_owner(&attr, cred)?;
     let mut mode = mode & 0o7777;
-    if !cred.in_group(attr.gid) && !cred.has_cap(Cap::Fsetid) {
+    if !cred.in_group(attr.gid) && !cred.has_cap_over(Cap::Fsetid, attr.uid, attr.gid) {
         mode &= !S_ISGID;
     }
     path.inode().set_attr(&AttrChange { mode: Some(mode), ..AttrChange::default() })?;
@@ -33,7 +33,7 @@ pub fn chown(cred: &Credentials, path: &Path, uid: Option<Uid>, gid: Option<Gid>
     path.mount.check_writable()?;
     path.inode().may_set_attr()?;
     let attr = path.inode().attr()?;
-    let privileged = cred.has_cap(Cap::Chown);
+    let privileged = cred.has_cap_over(Cap::Chown, attr.uid, attr.gid);
     let owner = cred.fsuid == attr.uid;
     if uid.is_some_and(|u| !(privileged || owner && u == attr.uid))
         || gid.is_some_and(|g| !privileged && !(owner && (g == attr.gid || cred.in_group(g))))
@@ -41,7 +41,7 @@ pub fn chown(cred: &Credentials, path: &Path, uid: Option<Uid>, gid: Option<Gid>
         return Err(Errno::EPERM);
     }
     let mode = (!attr.is_dir()).then(|| {
-        let keeps_group = cred.in_group(attr.gid) || cred.has_cap(Cap::Fsetid);
+        let keeps_group = cred.in_group(attr.gid) || cred.has_cap_over(Cap::Fsetid, attr.uid, attr.gid);
         let drops = if keeps_group { 0 } else { S_ISGID };
         without_setid(attr.mode) & !drops & 0o7777
     });

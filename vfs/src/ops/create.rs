@@ -68,7 +68,7 @@ pub fn mknod(ctx: &OpCtx<'_>, path: &[u8], mode: u32, rdev: u64) -> Result<Path,
     match kind {
         S_IFREG | S_IFIFO | S_IFSOCK => {}
         S_IFCHR if rdev == 0 => {}
-        S_IFCHR | S_IFBLK if !ctx.cred.has_cap(Cap::Mknod) => return Err(Errno::EPERM),
+        S_IFCHR | S_IFBLK if !ctx.cred.has_cap_everywhere(Cap::Mknod) => return Err(Errno::EPERM),
         S_IFCHR | S_IFBLK => {}
         S_IFDIR => return Err(Errno::EPERM),
         _ => return Err(Errno::EINVAL),

@@ -64,7 +64,7 @@ fn new_inode(ctx: &OpCtx<'_>, dir: &InodeAttr, mode: u32, rdev: u64) -> NewInode
             mode |= S_ISGID;
         } else if mode & (S_ISGID | S_IXGRP) == S_ISGID | S_IXGRP
             && !ctx.cred.in_group(gid)
-            && !ctx.cred.has_cap(Cap::Fsetid)
+            && !ctx.cred.has_cap_over(Cap::Fsetid, dir.uid, dir.gid)
         {
             mode &= !S_ISGID;
         }

@@ -40,7 +40,7 @@ pub fn check_rename_flags(flags: u32) -> Result<(), Errno> {
 pub fn rename(ctx: &OpCtx<'_>, from: &[u8], to_ctx: &OpCtx<'_>, to: &[u8], flags: u32) -> Result<(), Errno> {
     check_rename_flags(flags)?;
     let exchange = flags & RENAME_EXCHANGE != 0;
-    if flags & RENAME_WHITEOUT != 0 && !ctx.cred.has_cap(Cap::Mknod) {
+    if flags & RENAME_WHITEOUT != 0 && !ctx.cred.has_cap_everywhere(Cap::Mknod) {
         return Err(Errno::EPERM);
     }
     let (old_walk, new_walk) = (ends(ctx, from)?, ends(to_ctx, to)?);

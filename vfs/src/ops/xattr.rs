@@ -19,7 +19,7 @@ fn check(cred: &Credentials, path: &Path, name: &[u8], write: bool) -> Result<()
     }
     let mask = if write { MAY_WRITE } else { MAY_READ };
     if name.starts_with(b"trusted.") {
-        return match (cred.has_cap(Cap::SysAdmin), write) {
+        return match (cred.has_cap_everywhere(Cap::SysAdmin), write) {
             (true, _) => Ok(()),
             (false, true) => Err(Errno::EPERM),
             (false, false) => Err(Errno::ENODATA),
@@ -30,7 +30,7 @@ fn check(cred: &Credentials, path: &Path, name: &[u8], write: bool) -> Result<()
             return Ok(());
         }
         let cap = if name == b"security.capability" { Cap::Setfcap } else { Cap::SysAdmin };
-        return if cred.has_cap(cap) { Ok(()) } else { Err(Errno::EPERM) };
+        return if cred.has_cap_everywhere(cap) { Ok(()) } else { Err(Errno::EPERM) };
     }
     if name.starts_with(b"user.") {
         let kind = path.inode().kind();
@@ -78,7 +78,7 @@ pub fn set_xattr(
 /// [`listxattr(2)`](https://man7.org/linux/man-pages/man2/listxattr.2.html), without `trusted.` ones for who may not see them.
 pub fn list_xattr(cred: &Credentials, path: &Path) -> Result<Vec<Vec<u8>>, Errno> {
     let mut names = path.inode().list_xattr()?;
-    if !cred.has_cap(Cap::SysAdmin) {
+    if !cred.has_cap_everywhere(Cap::SysAdmin) {
         names.retain(|n| !n.starts_with(b"trusted."));
     }
     Ok(names)

@@ -228,7 +228,7 @@ impl Terminal {
     }
     /// `TIOCSTI`. Errors: `EIO` without `CAP_SYS_ADMIN`, as where `dev.tty.legacy_tiocsti` is off.
     fn simulate(&self, ctx: &IoctlContext<'_>, from: &Arg<'_>) -> Result<(), Errno> {
-        if !ctx.cred.has_cap(Cap::SysAdmin) {
+        if !ctx.cred.has_cap_everywhere(Cap::SysAdmin) {
             return Err(Errno::EIO);
         }
         let c: u8 = from.get()?;
@@ -237,7 +237,7 @@ impl Terminal {
     }
     /// `TIOCSTI` on the master's side, whose input is the slave's output. Errors: as for the slave's.
     fn simulate_output(&self, ctx: &IoctlContext<'_>, from: &Arg<'_>) -> Result<(), Errno> {
-        if !ctx.cred.has_cap(Cap::SysAdmin) {
+        if !ctx.cred.has_cap_everywhere(Cap::SysAdmin) {
             return Err(Errno::EIO);
         }
         let c: u8 = from.get()?;
@@ -262,7 +262,7 @@ impl Terminal {
 }
 
 fn admin(ctx: &IoctlContext<'_>) -> Result<(), Errno> {
-    if ctx.cred.has_cap(Cap::SysAdmin) { Ok(()) } else { Err(Errno::EPERM) }
+    if ctx.cred.has_cap_everywhere(Cap::SysAdmin) { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 /// Whether `TCFLSH` means input, and whether output.

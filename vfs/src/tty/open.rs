@@ -23,7 +23,7 @@ impl Terminal {
             if !s.master_open || s.locked {
                 return Err(Errno::EIO);
             }
-            if s.exclusive && s.slaves > 0 && !ctx.cred.has_cap(Cap::SysAdmin) {
+            if s.exclusive && s.slaves > 0 && !ctx.cred.has_cap_everywhere(Cap::SysAdmin) {
                 return Err(Errno::EBUSY);
             }
             s.slaves += 1;

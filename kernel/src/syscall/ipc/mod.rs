@@ -16,7 +16,7 @@ use kcore::addr::GuestAddr;
 use kcore::cred::Credentials;
 use kcore::user::UserPtr;
 use task::PidNode;
-use task::ipc::{Asker, NewPerm, Perm};
+use task::ipc::{Asker, NewPerm, Perm, SemUndo};
 
 use super::SysResult;
 use crate::current::CurrentTask;
@@ -87,6 +87,17 @@ pub(crate) fn leave_ipc(cx: &CurrentTask) {
     if undo.leave() {
         cx.task.ipc().sem.undo(undo, &Caller::of(cx).asker());
     }
+}
+
+/// The task gives up its adjustments, and begins with none.
+pub(super) fn renew_undo(cx: &mut CurrentTask) {
+    let undo = cx.task.parts().undo.clone();
+    if undo.leave() {
+        cx.task.ipc().sem.undo(&undo, &Caller::of(cx).asker());
+    }
+    let fresh = SemUndo::new();
+    fresh.enter();
+    cx.task.change_parts(|p| p.undo = fresh);
 }
 
 /// A task leaves its address space: if it is the last one, its segments know.

@@ -22,7 +22,7 @@ use crate::current::CurrentTask;
 /// The task's address space, with the limits that its process has now.
 pub(super) fn limited(cx: &CurrentTask) -> &Arc<AddressSpace> {
     let mm = cx.task.mm();
-    let privileged = cx.task.cred().has_cap(Cap::IpcLock);
+    let privileged = cx.task.cred().has_cap_everywhere(Cap::IpcLock);
     let now = super::limits::space_limits(cx.task.core.group(), privileged);
     if mm.limits() != now {
         mm.set_limits(now);

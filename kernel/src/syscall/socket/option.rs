@@ -37,7 +37,7 @@ pub(crate) fn setsockopt(
     if cx.task.mm().copy_in(value, &mut bytes) < bytes.len() {
         return Err(Errno::EFAULT);
     }
-    target.socket.set_option(name, &bytes, cx.task.cred().has_cap(Cap::NetAdmin))?;
+    target.socket.set_option(name, &bytes, cx.task.cred().has_cap_everywhere(Cap::NetAdmin))?;
     Ok(0)
 }
 

@@ -50,7 +50,7 @@ async fn send(
     let patience = Patience::new(cx, file, dont_wait, socket.options().timeouts().send);
     let by = identity(&cx.task.core);
     let Control { mut files, cred } = control;
-    let unlimited = by.cred.has_cap(Cap::SysResource) || by.cred.has_cap(Cap::SysAdmin);
+    let unlimited = by.cred.has_cap_everywhere(Cap::SysResource) || by.cred.has_cap_everywhere(Cap::SysAdmin);
     let limit = cx.task.core.group().rlimit(Resource::Nofile).cur;
     let files_limit = (!unlimited).then(|| usize::try_from(limit).unwrap_or(usize::MAX));
     let mut source = UserSource::new(cx.task.mm(), iov);
