@@ -3,7 +3,11 @@
 use abi::Errno;
 use abi::mm::{MEMBARRIER_CMD_GLOBAL_EXPEDITED, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED};
 
+use super::confine::{HostCall, HostCalls};
 use super::last_errno;
+
+pub(super) const CALLS: HostCalls =
+    HostCalls { of: "barriers", list: &[HostCall::new(libc::SYS_membarrier, "a guest's membarrier(2)")] };
 
 fn membarrier(command: u32) -> Result<(), Errno> {
     // SAFETY: the call takes no pointers.

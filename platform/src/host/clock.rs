@@ -2,6 +2,13 @@
 
 use kcore::host::{Clock, ClockSource, Nanos};
 
+use super::confine::{HostCall, HostCalls};
+
+pub(super) const CALLS: HostCalls = HostCalls {
+    of: "clocks",
+    list: &[HostCall::new(libc::SYS_clock_gettime, "clocks that the host does not show without a call")],
+};
+
 /// The host's clocks, read through the vDSO.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HostClock;

@@ -2,6 +2,11 @@
 
 use kcore::host::Entropy;
 
+use super::confine::{HostCall, HostCalls};
+
+pub(super) const CALLS: HostCalls =
+    HostCalls { of: "randomness", list: &[HostCall::new(libc::SYS_getrandom, "randomness")] };
+
 /// `getrandom(2)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HostEntropy;

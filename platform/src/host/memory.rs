@@ -7,7 +7,13 @@ use abi::Errno;
 use kcore::addr::PAGE_SIZE;
 use kcore::host::MemoryFile;
 
+use super::confine::{HostCall, HostCalls};
 use super::last_errno;
+
+pub(super) const CALLS: HostCalls = HostCalls {
+    of: "guest memory",
+    list: &[HostCall::new(libc::SYS_fallocate, "pages that no guest uses any more")],
+};
 
 /// All guest memory of a sandbox: a memfd, mapped whole into this process and in pieces into the stubs.
 ///

@@ -2,27 +2,34 @@
 
 mod barrier;
 mod clock;
+pub mod confine;
 mod entropy;
 mod info;
 mod inherited;
-#[cfg(any(feature = "ptrace", feature = "systrap"))]
-mod maps;
 mod memory;
 mod park;
+#[cfg(any(feature = "ptrace", feature = "systrap"))]
+mod proc;
 mod signals;
 
 pub use barrier::{barrier, register_barrier};
 pub use clock::HostClock;
 pub use entropy::HostEntropy;
 pub use info::host_machine;
-pub use inherited::inherited;
-#[cfg(any(feature = "ptrace", feature = "systrap"))]
-pub(crate) use maps::mapped_ranges;
+pub use inherited::{close_others, inherited};
 pub use memory::HostMemory;
 pub use park::{FutexParker, install_parker};
+#[cfg(any(feature = "ptrace", feature = "systrap"))]
+pub use proc::open_own_proc;
+#[cfg(any(feature = "ptrace", feature = "systrap"))]
+pub(crate) use proc::{mapped_ranges, open_again};
 pub use signals::{HostSignals, Received};
 
 use abi::Errno;
+use confine::HostCalls;
+
+/// The host calls of these services.
+pub const CALLS: [HostCalls; 4] = [memory::CALLS, clock::CALLS, entropy::CALLS, barrier::CALLS];
 
 /// The calling thread's `errno`.
 pub(crate) fn last_errno() -> Errno {

@@ -5,6 +5,7 @@
 //! threads are clones of the anchor that run under `PTRACE_SYSEMU`, so none of their system calls reaches the host.
 
 mod inject;
+mod mapped;
 mod queue;
 mod space;
 mod stub;
@@ -26,6 +27,7 @@ use crate::{GuestSpace, GuestThread, Platform, PlatformCaps};
 use inject::Injector;
 use queue::{Command, Queue};
 pub use space::PtraceSpace;
+pub use sys::CALLS;
 pub use thread::PtraceThread;
 use tracer::Tracer;
 

@@ -1,15 +1,17 @@
 //! Address spaces: one stub process each.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 
 use abi::Errno;
+use kcore::addr::{GuestAddr, GuestRange};
 
 use super::TracerHandle;
 use super::inject::Injector;
+use super::lock;
+use super::mapped::Mapped;
 use super::queue::Command;
 use super::stub::{STUB_MEMFD, STUB_PAGE};
 use super::sys::Pid;
-use crate::host::mapped_ranges;
 use crate::map_op::{coalesce, prot};
 use crate::{GuestSpace, MapOp};
 
@@ -28,6 +30,7 @@ impl Drop for Stub {
 /// An address space of the ptrace backend.
 pub struct PtraceSpace {
     pub(super) stub: Arc<Stub>,
+    mapped: Mutex<Mapped>,
 }
 
 impl PtraceSpace {
@@ -35,7 +38,8 @@ impl PtraceSpace {
         let (reply, result) = mpsc::sync_channel(1);
         tracer.queue.post(Command::NewSpace { reply });
         let anchor = result.recv().map_err(|_| Errno::ESRCH)??;
-        Ok(PtraceSpace { stub: Arc::new(Stub { tracer: tracer.clone(), anchor }) })
+        let stub = Arc::new(Stub { tracer: tracer.clone(), anchor });
+        Ok(PtraceSpace { stub, mapped: Mutex::default() })
     }
 
     /// The process id of the stub, for tests and diagnosis.
@@ -50,6 +54,8 @@ impl GuestSpace for PtraceSpace {
         if ops.is_empty() {
             return Ok(());
         }
+        let mut mapped = lock(&self.mapped);
+        let ops = ops.iter().flat_map(|op| apply_to(&mut mapped, op)).collect();
         let (reply, result) = mpsc::sync_channel(1);
         self.stub.tracer.queue.post(Command::Apply { anchor: self.stub.anchor, ops, reply });
         result.recv().map_err(|_| Errno::ESRCH)?
@@ -57,6 +63,20 @@ impl GuestSpace for PtraceSpace {
 }
 
 /// Carries out `ops` in the stub. For the tracer.
+/// Notes what an operation does, and returns what is to be done: the host refuses to protect where nothing is mapped.
+fn apply_to(mapped: &mut Mapped, op: &MapOp) -> Vec<MapOp> {
+    match *op {
+        MapOp::Map { range, .. } => mapped.insert(range.start().0, range.end().0),
+        MapOp::Unmap { range } => mapped.remove(range.start().0, range.end().0),
+        MapOp::Protect { range, access } => {
+            let parts = mapped.parts(range.start().0, range.end().0);
+            let part = |(a, b)| GuestRange::from_len(GuestAddr(a), b - a);
+            return parts.filter_map(part).map(|range| MapOp::Protect { range, access }).collect();
+        }
+    }
+    vec![*op]
+}
+
 pub(super) fn apply_in_stub(injector: &mut Injector, anchor: Pid, ops: &[MapOp]) -> Result<(), Errno> {
     for op in ops {
         match *op {
@@ -71,27 +91,8 @@ pub(super) fn apply_in_stub(injector: &mut Injector, anchor: Pid, ops: &[MapOp])
             }
             MapOp::Protect { range, access } => {
                 let args = [range.start().0, range.len(), prot(access), 0, 0, 0];
-                match injector.call(anchor, libc::SYS_mprotect, args) {
-                    // The host stops at the first hole.
-                    Err(Errno::ENOMEM) => protect_pieces(injector, anchor, range, prot(access))?,
-                    r => drop(r?),
-                }
+                injector.call(anchor, libc::SYS_mprotect, args)?;
             }
-        }
-    }
-    Ok(())
-}
-
-fn protect_pieces(
-    injector: &mut Injector,
-    anchor: Pid,
-    range: kcore::addr::GuestRange,
-    prot: u64,
-) -> Result<(), Errno> {
-    for (a, b) in mapped_ranges(anchor)? {
-        let (a, b) = (a.max(range.start().0), b.min(range.end().0));
-        if a < b {
-            injector.call(anchor, libc::SYS_mprotect, [a, b - a, prot, 0, 0, 0])?;
         }
     }
     Ok(())

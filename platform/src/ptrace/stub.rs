@@ -113,8 +113,9 @@ fn empty(injector: &mut Injector, seed: Pid) -> Result<(), Errno> {
         if injector.call(seed, libc::SYS_munmap, [start, end - start, 0, 0, 0, 0]).is_ok() {
             continue;
         }
-        // A host that seals the vDSO refuses the whole; such a page then stays, and shows the guest nothing secret.
-        for (a, b) in mapped_ranges(seed)? {
+        // A host that seals the vDSO refuses the whole; such a page then stays, and shows the guest nothing secret. The seed has what
+        // this process has.
+        for (a, b) in mapped_ranges()? {
             if start <= a && b <= end {
                 let _ = injector.call(seed, libc::SYS_munmap, [a, b - a, 0, 0, 0, 0]);
             }

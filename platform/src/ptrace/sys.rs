@@ -3,7 +3,20 @@
 use abi::Errno;
 
 use crate::UserRegs;
+use crate::host::confine::{HostCall, HostCalls};
 use crate::host::last_errno;
+
+/// The host calls of this backend, besides those of the language's runtime.
+pub const CALLS: HostCalls = HostCalls {
+    of: "stubs (ptrace)",
+    list: &[
+        HostCall::new(libc::SYS_ptrace, "run guest code, and make calls in stubs"),
+        HostCall::new(libc::SYS_wait4, "learn of traps and ends"),
+        HostCall::new(libc::SYS_tgkill, "wake the tracer, and make a running guest thread trap"),
+        HostCall::new(libc::SYS_kill, "end a stub"),
+        HostCall::new(libc::SYS_getpid, "wake the tracer"),
+    ],
+};
 
 pub(super) type Pid = i32;
 

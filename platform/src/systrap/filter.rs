@@ -9,14 +9,14 @@ use libc::{
 };
 
 /// Host calls that a task which runs guest code may make, from the stub's code only.
-pub(super) const GUEST_CALLS: &[(i64, &str)] = &[
+pub const GUEST_CALLS: &[(i64, &str)] = &[
     (libc::SYS_futex, "sleep until the sentry has answered, and wake it"),
     (libc::SYS_rt_sigreturn, "go on in guest code"),
     (libc::SYS_exit, "end the thread"),
 ];
 
 /// Host calls that a mapper may make; a filter of guests is added to it in the threads that it makes.
-pub(super) const MAPPER_CALLS: &[(i64, &str)] = &[
+pub const MAPPER_CALLS: &[(i64, &str)] = &[
     (libc::SYS_mmap, "map guest memory"),
     (libc::SYS_munmap, "unmap guest memory"),
     (libc::SYS_mprotect, "protect guest memory"),

@@ -15,7 +15,21 @@ use super::layout::*;
 use super::lock;
 use super::mapper::{Mapper, Op};
 use super::seed::{self, NEWBORN, NEWBORN_PAGE};
+use crate::host::confine::{HostCall, HostCalls};
 use crate::host::{last_errno, mapped_ranges};
+
+/// The host calls of this backend, besides those of the language's runtime.
+pub const CALLS: HostCalls = HostCalls {
+    of: "stubs (systrap)",
+    list: &[
+        HostCall::new(libc::SYS_tgkill, "make a running guest thread trap"),
+        HostCall::new(libc::SYS_kill, "end a stub"),
+        HostCall::new(libc::SYS_waitid, "learn of a stub's end"),
+        HostCall::new(libc::SYS_wait4, "take note of it"),
+        HostCall::new(libc::SYS_getpid, "a stub is told who its parent must be"),
+        HostCall::new(libc::SYS_fallocate, "clear what a guest's thread has left"),
+    ],
+};
 
 /// A stub process.
 pub(super) struct Stub {
@@ -89,13 +103,13 @@ impl Nursery {
         };
         let spawned = std::thread::Builder::new().name("picket-nursery".into()).spawn(body);
         spawned.map_err(|e| e.raw_os_error().and_then(Errno::from_raw).unwrap_or(Errno::EAGAIN))?;
-        let pid = result.recv().unwrap_or(Err(Errno::EIO))?;
-        nursery.empty_seed(pid)?;
+        result.recv().unwrap_or(Err(Errno::EIO))?;
+        nursery.empty_seed()?;
         Ok(nursery)
     }
 
     /// Unmaps all but the stub's region in the seed.
-    fn empty_seed(&self, pid: i32) -> Result<(), Errno> {
+    fn empty_seed(&self) -> Result<(), Errno> {
         let unmap = |a: u64, b: u64| Op::new(libc::SYS_munmap, [a, b - a, 0, 0, 0, 0]);
         let mut seed = lock(&self.seed);
         for (start, end) in [(0, self.base), (self.base + REGION, TASK_END)] {
@@ -104,8 +118,9 @@ impl Nursery {
                 Err(Errno::ESRCH) => return Err(Errno::ESRCH),
                 Err(_) => {}
             }
-            // A host that seals the vDSO refuses the whole; such a page then stays, and shows the guest nothing secret.
-            for (a, b) in mapped_ranges(pid)? {
+            // A host that seals the vDSO refuses the whole; such a page then stays, and shows the guest nothing secret. The seed has what
+            // this process has.
+            for (a, b) in mapped_ranges()? {
                 if start <= a && b <= end {
                     let _ = seed.run(&[unmap(a, b)], &self.seed_dead);
                 }

@@ -1,7 +1,7 @@
 //! Files that the sentry shares with stubs, mapped whole into the sentry.
 
 use core::sync::atomic::{AtomicU32, Ordering};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use abi::Errno;
 
@@ -54,14 +54,7 @@ impl SharedFile {
 
     /// Another descriptor of the file, for reading only. Errors: what `open(2)` gives.
     pub(super) fn read_only(&self) -> Result<OwnedFd, Errno> {
-        let path = format!("/proc/self/fd/{}\0", self.fd());
-        // SAFETY: the path is a NUL-terminated string.
-        let raw = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
-        if raw < 0 {
-            return Err(last_errno());
-        }
-        // SAFETY: the descriptor was just made and nobody else owns it.
-        Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+        crate::host::open_again(self.fd.as_fd(), rustix::fs::OFlags::RDONLY)
     }
 
     fn at(&self, offset: u64, len: u64) -> *mut u8 {
