@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::tree::{self, Access, Bind, Root};
 use crate::user::UserSpec;
-use crate::{bench, compat, sandbox};
+use crate::{bench, compat, confine, sandbox};
 
 /// Runs unmodified Linux programs on a userspace kernel.
 #[derive(Parser)]
@@ -48,6 +48,12 @@ enum Command {
     /// Print the system calls and how much of each works.
     Compat {
         /// As a Markdown page.
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Print the host calls that each process of a sandbox may make.
+    HostCalls {
+        /// As a part of a Markdown page.
         #[arg(long)]
         markdown: bool,
     },
@@ -103,6 +109,12 @@ pub(crate) struct Options {
     /// Working directory of the command.
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
+    /// Refuse to start where the host does not permit every layer of confinement of the sandbox's own kernel.
+    #[arg(long, conflicts_with = "unconfined")]
+    pub(crate) require_confinement: bool,
+    /// Leave the sandbox's own kernel unconfined, for debugging it.
+    #[arg(long)]
+    pub(crate) unconfined: bool,
     /// Host name in the sandbox.
     #[arg(long, default_value = "picket")]
     pub(crate) hostname: String,
@@ -122,6 +134,10 @@ pub(crate) fn run() -> Result<ExitCode> {
         }
         Command::Compat { markdown } => {
             compat::print(markdown);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::HostCalls { markdown } => {
+            confine::print(markdown);
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),

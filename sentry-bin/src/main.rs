@@ -5,12 +5,14 @@
 mod bench;
 mod cli;
 mod compat;
+mod confine;
 mod host;
 mod panic;
 mod program;
 mod sandbox;
 mod signals;
 mod terminal;
+mod thread;
 mod tree;
 mod user;
 

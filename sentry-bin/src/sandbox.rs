@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use abi::Errno;
 use anyhow::{Context, Result, anyhow, bail};
@@ -13,11 +15,12 @@ use kcore::cred::Credentials;
 use kcore::frame::FrameStore;
 use kcore::host::{Clock, Entropy};
 use kcore::id::Fd;
+use kcore::machine::Machine;
 use kernel::{CurrentTask, ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec};
 use mm::FrameAllocator;
 use platform::Platform;
 use platform::host::{
-    HostClock, HostEntropy, HostMemory, HostSignals, host_machine, inherited, install_parker,
+    HostClock, HostEntropy, HostMemory, HostSignals, close_others, host_machine, inherited, install_parker,
 };
 use platform::ptrace::PtracePlatform;
 use platform::systrap::SystrapPlatform;
@@ -27,16 +30,25 @@ use vfs::fs::devfs::DeviceRegistry;
 use vfs::{FdTable, FsContext, MountNamespace, Vfs};
 
 use crate::cli::{Options, PlatformName};
+use crate::confine::{Confinement, Side};
 use crate::host::{FutexIdle, Streams};
 use crate::signals::{self, Forwarder};
 use crate::terminal::{self, Console};
-use crate::tree::{Builder, Root};
-use crate::{panic, program, user};
+use crate::tree::{Builder, HostTrees, Root, is_changed};
+use crate::user::Caller;
+use crate::{panic, program, thread};
 
 /// Threads that poll guest threads.
 const WORKERS: usize = 2;
 /// Descriptors that can be passed.
 const MAX_FD: usize = 1024;
+
+/// What the host tells of itself before the confinement.
+struct HostFacts {
+    machine: Machine,
+    directory: Result<PathBuf>,
+    caller: Caller,
+}
 
 struct StderrTrace(Mutex<std::io::Stderr>);
 
@@ -55,23 +67,34 @@ impl TraceSink for StderrTrace {
 pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Result<ExitCode> {
     // First, while no other descriptors are open.
     let passed = passed(&options.pass_fds)?;
-    install_parker();
+    // A host without this call is one on which they stay.
+    close_others(&passed.iter().map(|(_, fd)| fd).collect::<Vec<_>>()).ok();
     let with_terminal = terminal::is_wanted();
-    // Threads inherit what is blocked.
-    let signals = signals::block(with_terminal)?;
-    let (kernel, devices, ns) = boot(options, root)?;
+    // Threads and processes inherit what is blocked.
+    let signals = signals::block(with_terminal || !options.unconfined)?;
+    let caller = Caller::here()?;
+    let mut confinement = match Confinement::begin(options, is_changed(root, &options.binds))? {
+        Side::Guardian(status) => return Ok(status),
+        Side::Sentry(confinement) => confinement,
+    };
+    // What is asked of the host's own files comes before it has no names any more.
+    let here = HostFacts { machine: host_machine(), directory: program::current_dir(), caller };
+    let trees = HostTrees::open(root, &options.binds, confinement.has_one_user())?;
+    confinement.enter(&trees.all())?;
+    install_parker();
+    let (kernel, devices, ns) = boot(options, root, here.machine, &trees)?;
     let fs = FsContext::new(ns);
     let (cred, home) = match (&options.user, root) {
         (Some(user), _) => {
             let user = user.resolve(kernel.vfs(), &fs.view(), kernel.user_ns())?;
             (user.cred, user.home)
         }
-        (None, Root::Host) => (user::caller(kernel.user_ns())?, None),
+        (None, Root::Host) => (here.caller.credentials(kernel.user_ns()), None),
         (None, Root::Directory(..)) => (Credentials::root(kernel.user_ns().clone()), None),
     };
     match (&options.workdir, root) {
         (Some(dir), _) => program::enter(kernel.vfs(), &fs, &cred, dir)?,
-        (None, Root::Host) => program::enter(kernel.vfs(), &fs, &cred, &program::current_dir()?)?,
+        (None, Root::Host) => program::enter(kernel.vfs(), &fs, &cred, &here.directory?)?,
         (None, Root::Directory(..)) => {}
     }
     let env = program::environment(&options.env, home.as_deref());
@@ -93,11 +116,17 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
         devices.set_console(console.terminal());
         console.terminal().adopt_caller(&current);
     }
-    serve(&kernel, current, console, signals)
+    let platform = options.platform;
+    serve(&kernel, current, console, signals, confinement, platform)
 }
 
 /// A kernel without tasks, its devices, and the tree that tasks will see. Errors: one line.
-fn boot(options: &Options, root: &Root) -> Result<(Arc<Kernel>, Arc<DeviceRegistry>, Arc<MountNamespace>)> {
+fn boot(
+    options: &Options,
+    root: &Root,
+    machine: Machine,
+    trees: &HostTrees,
+) -> Result<(Arc<Kernel>, Arc<DeviceRegistry>, Arc<MountNamespace>)> {
     let memory = HostMemory::new().map_err(|e| anyhow!("the host refuses memory for the guest: {e}"))?;
     let platform: Arc<dyn Platform> = match options.platform {
         PlatformName::Ptrace => PtracePlatform::new(&memory)?,
@@ -110,11 +139,10 @@ fn boot(options: &Options, root: &Root) -> Result<(Arc<Kernel>, Arc<DeviceRegist
     let vfs = Vfs { clock: clock.clone(), special: devices.clone() };
     let trace: Option<Arc<dyn TraceSink>> =
         options.strace.then(|| Arc::new(StderrTrace(Mutex::new(std::io::stderr()))) as Arc<dyn TraceSink>);
-    let machine = host_machine();
     let idle = platform.sleeper().unwrap_or_else(|| Arc::new(FutexIdle::default()));
     let host = Host { platform, frames, machine, clock, entropy, idle, trace };
     let kernel = Kernel::new(host, vfs, &options.hostname);
-    let ns = mounts(options, root, &kernel)?;
+    let ns = mounts(options, root, trees, &kernel)?;
     Ok((kernel, devices, ns))
 }
 
@@ -151,6 +179,8 @@ fn serve(
     current: CurrentTask,
     console: Option<Console>,
     signals: HostSignals,
+    mut confinement: Confinement,
+    platform: PlatformName,
 ) -> Result<ExitCode> {
     let init = current.task().core().group().clone();
     // A command expects to be ended by the signals that end it elsewhere.
@@ -158,16 +188,28 @@ fn serve(
     let tty = console.as_ref().map(|c| c.terminal().clone());
     let joined = console.map(Console::join).transpose()?;
     let raw = joined.as_ref().map(|j| j.raw().clone());
-    let forwarder = Forwarder { kernel: kernel.clone(), init, terminal: tty.zip(raw.clone()) };
+    let guardian = confinement.take_guardian();
+    let forwarder = Forwarder { kernel: kernel.clone(), init, terminal: tty.zip(raw.clone()), guardian };
     let forwarding = forwarder.start(signals)?;
     panic::exit_after(raw);
+    // The others wait for work that there is only when all host calls of their start are made.
+    let start = Arc::new(Barrier::new(WORKERS));
+    let worker = || {
+        let (kernel, start) = (kernel.clone(), start.clone());
+        thread::start("picket-worker", move || {
+            start.wait();
+            kernel.executor().work();
+        })
+    };
+    let workers: Vec<JoinHandle<()>> = (1..WORKERS).map(|_| worker()).collect::<Result<_>>()?;
+    confinement.close(platform)?;
     kernel.start(current);
-    std::thread::scope(|scope| {
-        for _ in 1..WORKERS {
-            scope.spawn(|| kernel.executor().work());
-        }
-        kernel.executor().work();
-    });
+    start.wait();
+    kernel.executor().work();
+    for w in workers {
+        // One that panicked has ended this process.
+        w.join().ok();
+    }
     forwarding.finish();
     if let Some(joined) = joined {
         joined.finish();
@@ -194,16 +236,21 @@ fn cannot_run(program: &OsString, e: Errno) -> ExitCode {
 }
 
 /// The sandbox's tree: the root, `/dev`, and what the command line adds, in this order.
-fn mounts(options: &Options, root: &Root, kernel: &Arc<Kernel>) -> Result<Arc<MountNamespace>> {
+fn mounts(
+    options: &Options,
+    root: &Root,
+    trees: &HostTrees,
+    kernel: &Arc<Kernel>,
+) -> Result<Arc<MountNamespace>> {
     let store: Arc<dyn FrameStore> = kernel.host().frames.clone();
-    let tree = Builder::new(root, &store, &kernel.host().clock)?;
+    let tree = Builder::new(root, trees.root(), &store, &kernel.host().clock)?;
     tree.add_devices()?;
     tree.add_proc(kernel)?;
     for place in &options.tmpfs {
         tree.add_tmpfs(place)?;
     }
-    for bind in &options.binds {
-        tree.add_bind(bind)?;
+    for (bind, host) in options.binds.iter().zip(trees.binds()) {
+        tree.add_bind(bind, host)?;
     }
     Ok(tree.namespace())
 }

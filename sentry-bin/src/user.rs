@@ -105,13 +105,30 @@ fn credentials(uid: Uid, gid: Gid, groups: Vec<Gid>, ns: &Arc<UserNamespace>) ->
     Credentials { effective, permitted, ..plain }
 }
 
-/// The user that runs this process, with the same numbers in the sandbox. Errors: the host's.
-pub(crate) fn caller(ns: &Arc<UserNamespace>) -> Result<Credentials> {
-    use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
-    let groups = getgroups().context("cannot find the groups of the caller")?;
-    let groups = groups.into_iter().map(|g| Gid(g.as_raw())).collect();
-    let effective = credentials(Uid(geteuid().as_raw()), Gid(getegid().as_raw()), groups, ns);
-    Ok(Credentials { uid: Uid(getuid().as_raw()), gid: Gid(getgid().as_raw()), ..effective })
+/// The user that runs this process.
+pub(crate) struct Caller {
+    real: (Uid, Gid),
+    effective: (Uid, Gid),
+    groups: Vec<Gid>,
+}
+
+impl Caller {
+    /// Asks the host, which tells less from inside a user namespace. Errors: the host's.
+    pub(crate) fn here() -> Result<Caller> {
+        use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
+        let groups = getgroups().context("cannot find the groups of the caller")?;
+        Ok(Caller {
+            real: (Uid(getuid().as_raw()), Gid(getgid().as_raw())),
+            effective: (Uid(geteuid().as_raw()), Gid(getegid().as_raw())),
+            groups: groups.into_iter().map(|g| Gid(g.as_raw())).collect(),
+        })
+    }
+    /// Its credentials in the sandbox, with the same numbers.
+    pub(crate) fn credentials(self, ns: &Arc<UserNamespace>) -> Credentials {
+        let (uid, gid) = self.effective;
+        let effective = credentials(uid, gid, self.groups, ns);
+        Credentials { uid: self.real.0, gid: self.real.1, ..effective }
+    }
 }
 
 impl Database {

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, OnceLock};
 
 use abi::Errno;
+use platform::host::confine::{Condition, HostCall, HostCalls};
 use rustix::fs::{self, Mode, OFlags};
 use vfs::fs::host::HostNode;
 use vfs::inode::DirEntry;
@@ -14,6 +15,25 @@ use vfs::{FileKind, InodeAttr, StatFs};
 
 use super::errno;
 use super::node::{Tree, check, is_hidden, list, stat_at, statfs, xattr_names, xattr_value};
+
+/// What opening a file for reading never asks for.
+const CHANGES: u64 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as u64;
+
+pub(super) const CALLS: HostCalls = HostCalls {
+    of: "files that are read",
+    list: &[
+        HostCall::new(libc::SYS_openat, "open for reading, by a single name beneath a directory")
+            .only(2, Condition::Without(CHANGES)),
+        HostCall::new(libc::SYS_newfstatat, "find a name, and its attributes"),
+        HostCall::new(libc::SYS_fstat, "attributes of an open file"),
+        HostCall::new(libc::SYS_pread64, "content"),
+        HostCall::new(libc::SYS_getdents64, "names in a directory"),
+        HostCall::new(libc::SYS_readlinkat, "what a symbolic link says"),
+        HostCall::new(libc::SYS_fstatfs, "file systems that are not shown, and free space"),
+        HostCall::new(libc::SYS_fgetxattr, "extended attributes"),
+        HostCall::new(libc::SYS_flistxattr, "their names"),
+    ],
+};
 
 /// A file or directory of the host.
 pub(super) struct LowerNode {

@@ -9,11 +9,17 @@ mod shared;
 mod stream;
 
 pub(crate) use idle::FutexIdle;
-pub(crate) use node::open_tree;
+pub(crate) use node::HostTree;
 pub(crate) use owners::Owners;
 pub(crate) use stream::Streams;
 
 use abi::Errno;
+use platform::host::confine::HostCalls;
+
+/// The host calls for streams and for files that are only read.
+pub(crate) const CALLS: [HostCalls; 3] = [stream::CALLS, poller::CALLS, lower::CALLS];
+/// Those for files that are changed.
+pub(crate) const WRITE_CALLS: HostCalls = shared::CALLS;
 
 /// The kernel's error for a host error.
 fn errno(e: rustix::io::Errno) -> Errno {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use abi::Errno;
 use kcore::id::{Gid, Uid};
+use platform::host::confine::detached_tree;
+use platform::host::open_own_proc;
 use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use vfs::fs::host::HostNode;
 use vfs::inode::DirEntry;
@@ -38,20 +40,52 @@ pub(super) struct Tree {
     pub(super) descriptors: OwnedFd,
 }
 
-/// Opens the file or directory at `path` as the top of a tree, read-only or with changes going to the host. Symbolic links in `path`
-/// itself are followed; nothing below is.
-///
-/// Errors: the host's; `ENXIO` for what is neither a file nor a directory.
-pub(crate) fn open_tree(path: &Path, writable: bool, owners: Owners) -> Result<Arc<dyn HostNode>, Errno> {
-    let place = fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
-    let kind = FileType::from_raw_mode(fs::fstat(&place).map_err(errno)?.st_mode);
-    if !matches!(kind, FileType::Directory | FileType::RegularFile) {
-        return Err(Errno::ENXIO);
+/// A file or directory of the host with all below it, for the sandbox.
+pub(crate) struct HostTree {
+    node: Arc<dyn HostNode>,
+    place: OwnedFd,
+    writable: bool,
+    detached: bool,
+}
+
+impl HostTree {
+    /// Opens what is at `path`, read-only or with changes going to the host. Symbolic links in `path` itself are followed; nothing below
+    /// is.
+    ///
+    /// Errors: the host's; `ENXIO` for what is neither a file nor a directory.
+    pub(crate) fn open(path: &Path, writable: bool, owners: Owners) -> Result<HostTree, Errno> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let (place, detached) = match detached_tree(path, writable) {
+            Ok(fd) => (fd, true),
+            Err(_) => (fs::openat(CWD, path, flags, Mode::empty()).map_err(errno)?, false),
+        };
+        let kind = FileType::from_raw_mode(fs::fstat(&place).map_err(errno)?.st_mode);
+        if !matches!(kind, FileType::Directory | FileType::RegularFile) {
+            return Err(Errno::ENXIO);
+        }
+        let flags = flags | OFlags::DIRECTORY;
+        let descriptors = fs::openat(open_own_proc()?, c"fd", flags, Mode::empty()).map_err(errno)?;
+        let tree = Arc::new(Tree { owners, descriptors });
+        let top = rustix::io::fcntl_dupfd_cloexec(&place, 3).map_err(errno)?;
+        let node = if writable { SharedNode::top(tree, top) } else { LowerNode::top(tree, top) };
+        Ok(HostTree { node, place, writable, detached })
     }
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let descriptors = fs::openat(CWD, "/proc/self/fd", flags, Mode::empty()).map_err(errno)?;
-    let tree = Arc::new(Tree { owners, descriptors });
-    Ok(if writable { SharedNode::top(tree, place) } else { LowerNode::top(tree, place) })
+    /// Its top.
+    pub(crate) fn node(&self) -> &Arc<dyn HostNode> {
+        &self.node
+    }
+    /// A descriptor of its top, with `O_PATH`.
+    pub(crate) fn place(&self) -> &OwnedFd {
+        &self.place
+    }
+    /// Whether changes go to the host.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
+    }
+    /// Whether it stays whole when this process leaves the host's mounts.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached
+    }
 }
 
 impl Tree {
@@ -166,7 +200,7 @@ mod tests {
     use super::*;
 
     fn top(path: &str, writable: bool) -> Arc<dyn HostNode> {
-        open_tree(Path::new(path), writable, Owners::default()).unwrap()
+        HostTree::open(Path::new(path), writable, Owners::default()).unwrap().node().clone()
     }
 
     #[test]

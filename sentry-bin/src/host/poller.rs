@@ -4,9 +4,19 @@ use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::thread;
 use anyhow::{Context, Result};
 use kcore::wait::WaitQueue;
+use platform::host::confine::{HostCall, HostCalls};
 use rustix::event::epoll::{self, EventData, EventFlags};
+
+pub(super) const CALLS: HostCalls = HostCalls {
+    of: "waiting for streams",
+    list: &[
+        HostCall::new(libc::SYS_epoll_pwait, "wait for streams"),
+        HostCall::new(libc::SYS_epoll_ctl, "say which"),
+    ],
+};
 
 /// Descriptors, and the queues that are woken when they are ready.
 pub(super) struct Poller {
@@ -31,10 +41,7 @@ impl Poller {
             epoll::create(epoll::CreateFlags::CLOEXEC).context("the host refuses an epoll instance")?;
         let poller = Arc::new(Poller { epoll, watched: Mutex::default() });
         let mine = poller.clone();
-        std::thread::Builder::new()
-            .name("picket-streams".into())
-            .spawn(move || mine.run())
-            .context("the host refuses a thread")?;
+        thread::start("picket-streams", move || mine.run())?;
         Ok(poller)
     }
     fn watched(&self) -> MutexGuard<'_, HashMap<u64, Watched>> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use abi::Errno;
 use kcore::id::{Gid, Uid};
+use platform::host::confine::{HostCall, HostCalls};
 use rustix::fs::{
     self, AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags,
 };
@@ -16,6 +17,29 @@ use vfs::{AttrChange, FileKind, InodeAttr, NewInode, StatFs, TimeChange};
 
 use super::errno;
 use super::node::{Tree, check, is_hidden, link_name, list, stat_at, statfs, xattr_names, xattr_value};
+
+pub(super) const CALLS: HostCalls = HostCalls {
+    of: "files that are changed",
+    list: &[
+        HostCall::new(libc::SYS_openat, "open for writing, make, by a single name; open again what is held"),
+        HostCall::new(libc::SYS_pwrite64, "content"),
+        HostCall::new(libc::SYS_ftruncate, "length"),
+        HostCall::new(libc::SYS_fallocate, "space"),
+        HostCall::new(libc::SYS_fsync, "a guest's fsync(2)"),
+        HostCall::new(libc::SYS_fdatasync, "a guest's fdatasync(2)"),
+        HostCall::new(libc::SYS_fchownat, "owners"),
+        HostCall::new(libc::SYS_fchmodat, "modes"),
+        HostCall::new(libc::SYS_utimensat, "times"),
+        HostCall::new(libc::SYS_mkdirat, "make a directory"),
+        HostCall::new(libc::SYS_mknodat, "make a FIFO, a socket's name or a device"),
+        HostCall::new(libc::SYS_symlinkat, "make a symbolic link"),
+        HostCall::new(libc::SYS_linkat, "make another name"),
+        HostCall::new(libc::SYS_unlinkat, "remove a name"),
+        HostCall::new(libc::SYS_renameat2, "rename"),
+        HostCall::new(libc::SYS_fsetxattr, "extended attributes"),
+        HostCall::new(libc::SYS_fremovexattr, "remove them"),
+    ],
+};
 
 /// A file or directory of the host, held by an `O_PATH` descriptor: it stays itself whatever the host does to its name.
 pub(super) struct SharedNode {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use kcore::id::{Gid, Uid};
 use kcore::io::{IoError, IoResult, IoSink, IoSource};
 use kcore::wait::{Events, WaitQueue};
+use platform::host::confine::{HostCall, HostCalls};
 use rustix::event::epoll::EventFlags;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, ReadWriteFlags};
@@ -30,6 +31,17 @@ thread_local! {
     /// Between the host and guest memory, one for each worker.
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into());
 }
+
+pub(super) const CALLS: HostCalls = HostCalls {
+    of: "streams",
+    list: &[
+        HostCall::new(libc::SYS_preadv2, "read a stream without waiting"),
+        HostCall::new(libc::SYS_pwritev2, "write to one"),
+        HostCall::new(libc::SYS_read, "read one that has no such call but is ready, or a file"),
+        HostCall::new(libc::SYS_ppoll, "whether it is ready"),
+        HostCall::new(libc::SYS_fstat, "what a stream is"),
+    ],
+};
 
 /// A stream of the host.
 #[derive(Clone)]

@@ -12,6 +12,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags};
 use vfs::tty::{PtyMaster, Terminal};
 
 use super::parked::wait_for;
+use crate::thread;
 
 /// Bytes carried at once.
 const CHUNK: usize = 16 << 10;
@@ -33,15 +34,12 @@ impl Bridge {
         let event =
             rustix::event::eventfd(0, EventfdFlags::CLOEXEC).context("the host refuses an eventfd")?;
         let keyboard_stop = Arc::new(event);
-        let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new().name(name.into()).spawn(body).context("the host refuses a thread")
-        };
         let tty = master.terminal().clone();
         let (s, e) = (stop.clone(), keyboard_stop.clone());
-        let keyboard = spawn("picket-keyboard", Box::new(move || carry_keys(&tty, &keyboard, &e, &s)))?;
+        let keyboard = thread::start("picket-keyboard", move || carry_keys(&tty, &keyboard, &e, &s))?;
         let tty = master.terminal().clone();
         let s = stop.clone();
-        let screen = spawn("picket-screen", Box::new(move || carry_output(&tty, &screen, &s)))?;
+        let screen = thread::start("picket-screen", move || carry_output(&tty, &screen, &s))?;
         Ok(Bridge { stop, keyboard_stop, keyboard, screen, _master: master })
     }
     /// Ends both threads once all output is shown.

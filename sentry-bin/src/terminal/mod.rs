@@ -20,6 +20,8 @@ use vfs::{FsContext, Mount, OpCtx, OpenFile, Vfs, ops};
 use bridge::Bridge;
 pub(crate) use raw::RawMode;
 
+pub(crate) const CALLS: platform::host::confine::HostCalls = raw::CALLS;
+
 /// Whether this process's standard input is a terminal.
 pub(crate) fn is_wanted() -> bool {
     rustix::termios::isatty(stdin())

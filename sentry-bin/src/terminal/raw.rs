@@ -3,11 +3,22 @@
 use std::sync::{Mutex, PoisonError};
 
 use abi::fs::termios::{IUTF8, NCCS};
+use platform::host::confine::{Condition, HostCall, HostCalls};
 use rustix::stdio::stdin;
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 use vfs::tty::Modes;
+
+/// The terminal's host calls, besides reading, writing and waiting.
+pub(super) const CALLS: HostCalls = HostCalls {
+    of: "the terminal",
+    list: &[
+        HostCall::new(libc::SYS_ioctl, "read its settings").only(1, Condition::Is(libc::TCGETS2)),
+        HostCall::new(libc::SYS_ioctl, "change them").only(1, Condition::Is(libc::TCSETSW2)),
+        HostCall::new(libc::SYS_ioctl, "its size").only(1, Condition::Is(libc::TIOCGWINSZ)),
+    ],
+};
 
 /// Raw settings, until they are restored.
 pub(crate) struct RawMode {

@@ -1,6 +1,7 @@
 //! The tree of mounts that the sandbox starts with.
 
 mod bind;
+mod trees;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,9 @@ use vfs::fs::tmpfs::{TmpFs, TmpFsOptions};
 use vfs::ops::{self, OpenHow};
 use vfs::{FileKind, FileSystem, FsContext, FsView, Mount, MountIds, MountNamespace, OpCtx, Vfs};
 
-use crate::host::{Owners, open_tree};
+use crate::host::HostTree;
 pub(crate) use bind::{Bind, absolute, value_parser};
+pub(crate) use trees::{HostTrees, is_changed};
 
 /// The group that terminals belong to, as distributions number it.
 const TTY_GROUP: Gid = Gid(5);
@@ -57,26 +59,25 @@ pub(crate) struct Builder {
     vfs: Vfs,
     cred: Credentials,
     ns: Arc<MountNamespace>,
-    owners: Owners,
     /// Whether missing mount points may be made: they then exist in memory only.
     may_create: bool,
 }
 
 impl Builder {
     /// Starts with the root alone. Errors: one line that says what the host refuses.
-    pub(crate) fn new(root: &Root, store: &Arc<dyn FrameStore>, clock: &Arc<dyn Clock>) -> Result<Builder> {
+    pub(crate) fn new(
+        root: &Root,
+        top: &HostTree,
+        store: &Arc<dyn FrameStore>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Builder> {
         let ids = Arc::new(MountIds::default());
-        let (dir, access, owners) = match root {
-            Root::Host => (Path::new("/"), Access::Overlay, Owners::default()),
-            Root::Directory(dir, access) => (&**dir, *access, Owners::of_root()),
+        let access = match root {
+            Root::Host => Access::Overlay,
+            Root::Directory(_, access) => *access,
         };
-        let writable = access == Access::Write;
-        let node = open_tree(dir, writable, owners)
-            .map_err(|e| anyhow!("cannot use {} as the root: {}", dir.display(), e.text()))?;
-        if node.stat()?.kind() != FileKind::Directory {
-            bail!("cannot use {} as the root: {}", dir.display(), Errno::ENOTDIR.text());
-        }
-        let mut fs: Arc<dyn FileSystem> = HostFs::new(node, ids.next_dev(), store.clone(), !writable)?;
+        let mut fs: Arc<dyn FileSystem> =
+            HostFs::new(top.node().clone(), ids.next_dev(), store.clone(), !top.is_writable())?;
         if access == Access::Overlay {
             fs = in_memory(&ids, fs, store, clock)?;
         }
@@ -89,7 +90,6 @@ impl Builder {
             store: store.clone(),
             vfs: Vfs { clock: clock.clone(), special },
             cred: Credentials::root(Arc::new(UserNamespace::default())),
-            owners,
             may_create: access == Access::Overlay,
         })
     }
@@ -139,10 +139,8 @@ impl Builder {
         Ok(())
     }
     /// Shows a file or directory of the host. Errors: one line that says what is missing or refused.
-    pub(crate) fn add_bind(&self, bind: &Bind) -> Result<()> {
-        let node = open_tree(&bind.source, !bind.read_only, self.owners)
-            .map_err(|e| anyhow!("cannot bind {}: {}", bind.source.display(), e.text()))?;
-        let fs = HostFs::new(node, self.ids.next_dev(), self.store.clone(), bind.read_only)?;
+    pub(crate) fn add_bind(&self, bind: &Bind, tree: &HostTree) -> Result<()> {
+        let fs = HostFs::new(tree.node().clone(), self.ids.next_dev(), self.store.clone(), bind.read_only)?;
         let place = self.mount_point(&bind.target, fs.root().kind(), &bind.source)?;
         let flags = if bind.read_only { MS_RDONLY } else { 0 };
         let source = bind.source.to_string_lossy();

@@ -1,6 +1,7 @@
 //! What `sentry-bin` promises to the process that starts it: statuses, messages, signals, descriptors, and that nothing stays behind.
 
 mod bench;
+mod confinement;
 mod refusals;
 mod remains;
 mod sandbox;
