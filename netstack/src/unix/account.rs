@@ -38,6 +38,10 @@ impl SendAccount {
         self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).ok()?;
         Some(Charge { account: self.clone(), size })
     }
+    /// Whether a message that waited before, or that did not, may take space.
+    pub(super) fn has_room(&self, waited: bool) -> bool {
+        if waited { self.writable() } else { self.used() < self.limit() }
+    }
     /// Bytes in use, with the overhead.
     pub(super) fn used(&self) -> usize {
         self.used.load(Ordering::SeqCst)

@@ -25,12 +25,14 @@ pub struct Outgoing<'a> {
     pub files: Vec<Box<dyn PassedFile>>,
     /// How many files of the sending user may be in flight; `None` for no limit.
     pub files_limit: Option<usize>,
+    /// Whether it was refused for want of room before: then it waits until there is room to spare, as `poll(2)` would say.
+    pub waited: bool,
 }
 
 impl<'a> Outgoing<'a> {
     /// Plain data to the socket's peer.
     pub fn new(data: &'a mut dyn IoSource, by: &'a Identity) -> Outgoing<'a> {
-        Outgoing { data, to: None, by, cred: None, files: Vec::new(), files_limit: None }
+        Outgoing { data, to: None, by, cred: None, files: Vec::new(), files_limit: None, waited: false }
     }
 }
 

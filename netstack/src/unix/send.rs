@@ -60,6 +60,9 @@ impl UnixSocket {
         };
         let cred = self.cred_for(&peer, msg);
         let most = (self.account.limit() / 2).saturating_sub(64).clamp(1, STREAM_PIECE);
+        if !self.account.has_room(msg.waited) {
+            return Err(IoError::Again);
+        }
         let mut done = 0;
         while msg.data.remaining() > 0 {
             let size = msg.data.remaining().min(most);
@@ -126,9 +129,12 @@ impl UnixSocket {
             s.addr.clone()
         };
         let paged = size.saturating_sub(MESSAGE_HEAD).next_multiple_of(PAGE).min(size);
-        let charge = self.account.charge(true_size(size - paged, paged)).ok_or(IoError::Again)?;
-        // Only a message that has room is taken from the source.
+        if !self.account.has_room(msg.waited) {
+            return Err(IoError::Again);
+        }
+        // Only a message that has room is taken from the source. A charge that is given back would wake the sender itself.
         self.check_receiver(&to, own)?;
+        let charge = self.account.charge(true_size(size - paged, paged)).ok_or(IoError::Again)?;
         let data = load(msg.data, size)?;
         if data.len() < size {
             return Err(Errno::EFAULT.into());

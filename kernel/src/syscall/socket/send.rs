@@ -7,7 +7,7 @@ use abi::net::socket::Mmsghdr;
 use kcore::addr::GuestAddr;
 use kcore::cred::Cap;
 use kcore::id::Fd;
-use kcore::io::IoSource;
+use kcore::io::{IoError, IoSource};
 use kcore::wait::Events;
 use mm::{Iovec, UserSource};
 use netstack::unix::{Outgoing, UnixAddr, UnixSocket};
@@ -54,7 +54,7 @@ async fn send(
     let limit = cx.task.core.group().rlimit(Resource::Nofile).cur;
     let files_limit = (!unlimited).then(|| usize::try_from(limit).unwrap_or(usize::MAX));
     let mut source = UserSource::new(cx.task.mm(), iov);
-    let mut done = 0;
+    let (mut done, mut waited) = (0, false);
     let result = loop {
         let attempt = || {
             let mut msg = Outgoing {
@@ -64,8 +64,10 @@ async fn send(
                 cred: cred.clone(),
                 files: core::mem::take(&mut files),
                 files_limit,
+                waited,
             };
             let result = socket.send(&mut msg);
+            waited = matches!(result, Err(IoError::Again));
             files = msg.files;
             result
         };

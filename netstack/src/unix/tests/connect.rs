@@ -47,7 +47,7 @@ fn a_full_backlog_wakes_who_found_it_full() {
     assert_eq!(r, Ok(()));
     let (second, r) = connect(&d, &l, 20);
     assert_eq!(r, Err(IoError::Again));
-    let woken = Arc::new(kcore_waker::Count::default());
+    let woken = Arc::new(Count::default());
     let _registration = second.queue().register(Events::WRITABLE, &woken.clone().into());
     l.accept().unwrap();
     assert_eq!(woken.count(), 1);
@@ -140,26 +140,4 @@ fn the_list_of_sockets() {
     assert!(list[0].connected && list[1].listening && list[1].addr == l.local_addr());
     drop(socket(&d, Stream, 50));
     assert_eq!(d.list().len(), 2);
-}
-
-mod kcore_waker {
-    use alloc::sync::Arc;
-    use alloc::task::Wake;
-    use core::sync::atomic::{AtomicUsize, Ordering};
-
-    /// Counts wakes.
-    #[derive(Default)]
-    pub(super) struct Count(AtomicUsize);
-
-    impl Count {
-        pub(super) fn count(&self) -> usize {
-            self.0.load(Ordering::SeqCst)
-        }
-    }
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
 }

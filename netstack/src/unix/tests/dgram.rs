@@ -20,7 +20,12 @@ fn a_full_receiver_stops_senders() {
     for _ in 0..11 {
         assert_eq!(send(&s, b"x"), Ok(1));
     }
+    // A sender that finds it full does not wake itself.
+    let woken = Arc::new(Count::default());
+    let registration = s.queue().register(Events::WRITABLE, &woken.clone().into());
     assert_eq!(send(&s, b"x"), Err(IoError::Again));
+    assert_eq!(woken.count(), 0);
+    drop(registration);
     assert!(!s.ready(Events::all()).contains(Events::OUT));
     assert_eq!(r.unread(), Ok(1));
     assert_eq!(recv(&r, 9).unwrap(), b"x");

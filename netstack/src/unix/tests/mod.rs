@@ -7,7 +7,9 @@ mod model;
 mod stream;
 
 use alloc::sync::Arc;
+use alloc::task::Wake;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::MsgFlags;
 use abi::Errno;
@@ -80,4 +82,20 @@ fn unknown_protocols_and_types() {
     assert_eq!(SocketKind::from_raw(11), Err(Errno::EINVAL));
     // A raw socket is a datagram socket.
     assert_eq!(socket(&d, SocketKind::Raw, 1).kind(), SocketKind::Dgram);
+}
+
+/// Counts wakes.
+#[derive(Default)]
+pub(super) struct Count(AtomicUsize);
+
+impl Count {
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }

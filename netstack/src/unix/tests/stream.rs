@@ -96,6 +96,24 @@ fn sends_until_the_buffer_is_full() {
 }
 
 #[test]
+fn who_waited_for_room_waits_for_room_to_spare() {
+    let [a, b] = pair(Stream);
+    while send(&a, &[0; 4096]).is_ok() {}
+    let again = |waited| {
+        let mut source = SliceSource::new(b"x");
+        a.send(&mut Outgoing { waited, ..Outgoing::new(&mut source, &identity(7)) })
+    };
+    recv(&b, 4096).unwrap();
+    // Nobody was woken for that, as there is not much.
+    assert_eq!(again(true), Err(IoError::Again));
+    assert_eq!(again(false), Ok(1));
+    while !a.ready(ALL).contains(Events::OUT) {
+        recv(&b, 4096).unwrap();
+    }
+    assert_eq!(again(true), Ok(1));
+}
+
+#[test]
 fn the_send_buffer_has_bounds() {
     let [a, _b] = pair(Seqpacket);
     let set =
