@@ -112,7 +112,8 @@ impl ProcessTable {
                 None => {
                     let mask = SigSet::ALL.minus(t.blocked);
                     let Some(info) = sigs.pop(id, mask) else {
-                        sigs.recalc(id, false);
+                        // What it took may have been marked with others, too.
+                        sigs.recalc_all(false);
                         return None;
                     };
                     let t = sigs.threads.get_mut(&id)?;
@@ -137,7 +138,7 @@ impl ProcessTable {
                 if action.flags.contains(SaFlags::RESETHAND) {
                     handlers.set(s, SigAction { handler: 0, ..action });
                 }
-                sigs.recalc(id, false);
+                sigs.recalc_all(false);
                 return Some(Delivery { info, action: Action::Handler(action) });
             }
             let default = s.default_action();
