@@ -60,10 +60,15 @@ pub fn describe(o: &Outcome) -> String {
         Err(panic) => format!("panicked: {panic}"),
         Ok(End::Endless) => "it does not end".into(),
         Ok(End::Ended { left }) if left.is_empty() => format!("ended with {:?}", o.status),
-        Ok(End::Ended { left }) => format!("ended with {:?} and left behind:\n  {}", o.status, left.join("\n  ")),
+        Ok(End::Ended { left }) => {
+            format!("ended with {:?} and left behind:\n  {}", o.status, left.join("\n  "))
+        }
         Ok(End::Deadlock { waiting }) => format!("deadlock:\n  {}", waiting.join("\n  ")),
         Ok(End::LostWakeup { missed, waiting }) => {
-            format!("tasks {missed:?} were not woken for what they waited for; waiting:\n  {}", waiting.join("\n  "))
+            format!(
+                "tasks {missed:?} were not woken for what they waited for; waiting:\n  {}",
+                waiting.join("\n  ")
+            )
         }
     };
     format!("{how}\nat {} ns, output: {:?}", o.now, o.output)

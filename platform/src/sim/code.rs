@@ -89,7 +89,13 @@ impl Code {
         drop(removed);
     }
     /// What runs when the program counter gets to `rip`: its address, its future, and how it ends. `None` if there is nothing.
-    pub(super) fn enter(&self, rip: u64, sp: u64, guest: Guest, args: SignalArgs) -> Option<(u64, Body, Ending)> {
+    pub(super) fn enter(
+        &self,
+        rip: u64,
+        sp: u64,
+        guest: Guest,
+        args: SignalArgs,
+    ) -> Option<(u64, Body, Ending)> {
         let at = rip & !(ROUTINE - 1);
         let mut code = self.0.lock();
         match code.1.get(&at)? {

@@ -31,7 +31,11 @@ pub struct SignalArgs {
 /// Something that only the thread can do for the closure.
 pub(super) enum Request {
     /// Arguments, and which closure's address the call is made at, if not the caller's own.
-    Syscall { nr: u32, args: [u64; 6], site: Option<u64> },
+    Syscall {
+        nr: u32,
+        args: [u64; 6],
+        site: Option<u64>,
+    },
     Memory(Memory),
     /// Lowers the stack pointer by so many bytes.
     Reserve(u64),
@@ -39,10 +43,19 @@ pub(super) enum Request {
 
 /// An access to guest memory.
 pub(super) enum Memory {
-    Load { at: u64, bytes: Vec<u8> },
-    Store { at: u64, bytes: Vec<u8> },
+    Load {
+        at: u64,
+        bytes: Vec<u8>,
+    },
+    Store {
+        at: u64,
+        bytes: Vec<u8>,
+    },
     /// Replaces a word by what the function makes of it, if it makes something.
-    Update { at: u64, f: Box<dyn Fn(u32) -> Option<u32> + Send> },
+    Update {
+        at: u64,
+        f: Box<dyn Fn(u32) -> Option<u32> + Send>,
+    },
 }
 
 pub(super) enum Answer {

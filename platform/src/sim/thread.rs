@@ -112,8 +112,7 @@ impl SimThread {
     /// Begins what is at the program counter.
     fn enter(&mut self, regs: &mut UserRegs) -> Option<Trap> {
         let guest = Guest::new(&self.sim);
-        let args =
-            SignalArgs { number: regs.rdi, info: GuestAddr(regs.rsi), context: GuestAddr(regs.rdx) };
+        let args = SignalArgs { number: regs.rdi, info: GuestAddr(regs.rsi), context: GuestAddr(regs.rdx) };
         let Some((at, body, ending)) = self.sim.code().enter(regs.rip, regs.rsp, guest.clone(), args) else {
             return Some(Trap::Fault { at: GuestAddr(regs.rip), access: Access::EXEC });
         };

@@ -44,10 +44,12 @@ impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::Turn { name } => write!(f, "turn of {name}"),
-            Event::Syscall { thread, nr, args } => match u32::try_from(*nr).ok().and_then(abi::nr::x86_64::name) {
-                Some(name) => write!(f, "thread {thread} calls {name}{args:x?}"),
-                None => write!(f, "thread {thread} calls {nr}{args:x?}"),
-            },
+            Event::Syscall { thread, nr, args } => {
+                match u32::try_from(*nr).ok().and_then(abi::nr::x86_64::name) {
+                    Some(name) => write!(f, "thread {thread} calls {name}{args:x?}"),
+                    None => write!(f, "thread {thread} calls {nr}{args:x?}"),
+                }
+            }
             Event::Entry { thread, rip, rsp, rax } => {
                 write!(f, "thread {thread} runs at {rip:x}, stack {rsp:x}, result {rax:x}")
             }

@@ -53,10 +53,7 @@ impl Os {
         let n = self.call(nr::epoll_wait, [epoll, at, max, i64::from(timeout).cast_unsigned()]).await?;
         let bytes = self.g.load(GuestAddr(at), 12 * n as usize).await;
         let pair = |c: &[u8]| {
-            (
-                u32::from_le_bytes(c[..4].try_into().unwrap()),
-                u64::from_le_bytes(c[4..].try_into().unwrap()),
-            )
+            (u32::from_le_bytes(c[..4].try_into().unwrap()), u64::from_le_bytes(c[4..].try_into().unwrap()))
         };
         Ok(bytes.chunks_exact(12).map(pair).collect())
     }

@@ -49,12 +49,6 @@ impl Word {
     pub async fn wake(self, os: &Os, n: u64) -> u64 {
         os.call(nr::futex, [self.at.0, self.op(FUTEX_WAKE), n]).await.unwrap()
     }
-    /// Waits until the word is not `value`.
-    pub async fn wait_while(self, os: &Os, value: u32) {
-        while self.get(os).await == value {
-            self.wait(os, value, None).await.ok();
-        }
-    }
 }
 
 /// A mutex: 0 free, 1 held, 2 held and waited for.

@@ -22,6 +22,7 @@ const ARGS: u64 = 0x2000;
 const BUFFER: u64 = 0x1000;
 
 pub const O_NONBLOCK: u64 = 0o4000;
+pub const O_CLOEXEC: u64 = 0o2_000_000;
 pub const WNOHANG: u64 = 1;
 pub const WUNTRACED: u64 = 2;
 pub const WCONTINUED: u64 = 8;
@@ -144,6 +145,23 @@ impl Os {
         GuestAddr(self.call(nr::mmap, [0, len, 3, SHARED_ANONYMOUS, u64::MAX, 0]).await.unwrap())
     }
 
+    /// Puts a program into the file system.
+    pub async fn install<F, Fut>(&self, path: &str, main: F)
+    where
+        F: Fn(Guest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = u8> + Send + 'static,
+    {
+        const CREATE_FOR_WRITING: u64 = 0o101;
+        let at = self.arg(0, &[path.as_bytes(), b"\0"].concat()).await;
+        let fd = self.call(nr::open, [at, CREATE_FOR_WRITING, 0o755]).await.unwrap();
+        self.write_all(fd, &self.g.sim().program(main)).await;
+        self.close(fd).await;
+    }
+    /// `execve(2)`; returns only if that fails.
+    pub async fn exec(&self, path: &str) -> Errno {
+        let at = self.arg(0, &[path.as_bytes(), b"\0"].concat()).await;
+        self.call(nr::execve, [at, 0, 0]).await.expect_err("it does not return")
+    }
     /// Makes a process that runs `child`. Returns its number.
     pub async fn fork<F, Fut>(&self, child: F) -> u64
     where
@@ -152,6 +170,15 @@ impl Os {
     {
         let args = self.args;
         self.g.make_process(nr::fork, [], move |g| child(Os { g, args })).await.unwrap()
+    }
+    /// `vfork(2)`: the child has the memory of its parent, who waits until it executes a program or ends.
+    pub async fn vfork<F, Fut>(&self, child: F) -> u64
+    where
+        F: FnOnce(Os) -> Fut + Send + 'static,
+        Fut: Future<Output = u8> + Send + 'static,
+    {
+        let args = self.args;
+        self.g.make_process(nr::vfork, [], move |g| child(Os { g, args })).await.unwrap()
     }
     /// `wait4(2)`: the child and its status.
     pub async fn wait(&self, pid: i64, options: u64) -> Sys<(u64, u32)> {

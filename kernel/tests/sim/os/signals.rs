@@ -6,7 +6,6 @@ use platform::sim::{RESTORER, SignalArgs};
 
 use super::{Os, Sys, timespec, words};
 
-pub const SIGHUP: u64 = 1;
 pub const SIGKILL: u64 = 9;
 pub const SIGUSR1: u64 = 10;
 pub const SIGSEGV: u64 = 11;
@@ -19,7 +18,6 @@ pub const SIGCONT: u64 = 18;
 pub const SIGSTOP: u64 = 19;
 pub const SIGRTMIN: u64 = 34;
 
-pub const SIG_DFL: u64 = 0;
 pub const SIG_IGN: u64 = 1;
 
 pub const SA_SIGINFO: u64 = 4;
@@ -51,7 +49,7 @@ pub fn set(signals: &[u64]) -> u64 {
 }
 
 impl Os {
-    /// Sets what a signal does: a handler's address, [`SIG_DFL`], [`SIG_IGN`].
+    /// Sets what a signal does: a handler's address, or [`SIG_IGN`].
     pub async fn sigaction(&self, signal: u64, action: u64, flags: u64, mask: u64) {
         let act: Vec<u8> =
             [action, flags | SA_RESTORER, RESTORER.0, mask].iter().flat_map(|w| w.to_le_bytes()).collect();

@@ -53,7 +53,8 @@ impl Os {
     }
     /// Sends a byte with a descriptor.
     pub async fn send_fd(&self, socket: u64, fd: u64) -> Sys<u64> {
-        let control = [&long(20)[..], &SOL_SOCKET.to_le_bytes(), &SCM_RIGHTS.to_le_bytes(), &(fd as u32).to_le_bytes()];
+        let control =
+            [&long(20)[..], &SOL_SOCKET.to_le_bytes(), &SCM_RIGHTS.to_le_bytes(), &(fd as u32).to_le_bytes()];
         let control = self.arg(64, &control.concat()).await;
         let header = self.message(control).await;
         self.call(nr::sendmsg, [socket, header, 0]).await

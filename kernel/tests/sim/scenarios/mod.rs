@@ -38,14 +38,18 @@ macro_rules! scenarios {
 scenarios! {
     futex: mutex 100, shared_mutex 100, pi_mutex 100, bounded_buffer 100, timeouts 100;
     pipes: records 100, many_readers 100, spliced 100, broken 100;
-    signals: ping_pong 100, queued 100, threads 100, interrupted 100, job_control 100, children 100;
-    processes: tree 100, orphans 100, ignored 100, competing 100, exit_group 100;
+    signals: ping_pong 100, queued 100, threads 100, interrupted 100, job_control 100, children 100, masked 100,
+        faults 100;
+    processes: tree 100, orphans 100, ignored 100, competing 100, exit_group 100,
+        exec 100, vfork 100;
     events: semaphore 100, full_counter 100, workers 100, exclusive 100, timer 100;
     sockets: echo 100, messages 100, descriptors 100, hang_up 100;
 }
 
 /// A scenario as a program of its own.
-pub fn alone<F, Fut>(scenario: F) -> impl Fn(Guest) -> Pin<Box<dyn Future<Output = u8> + Send>> + Clone + Send + Sync
+pub fn alone<F, Fut>(
+    scenario: F,
+) -> impl Fn(Guest) -> Pin<Box<dyn Future<Output = u8> + Send>> + Clone + Send + Sync
 where
     F: Fn(Os) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send + 'static,
@@ -75,6 +79,7 @@ pub async fn mixed(g: Guest) -> u8 {
     for child in children {
         os.join(child).await;
     }
+    os.print("all is well").await;
     0
 }
 

@@ -5,7 +5,7 @@ use abi::nr::x86_64 as nr;
 use kcore::addr::GuestAddr;
 use platform::sim::DATA;
 
-use crate::os::{Os, SIG_IGN, SIGCHLD, SIGKILL, Word};
+use crate::os::{O_CLOEXEC, Os, SIG_IGN, SIGCHLD, SIGKILL, Word};
 
 /// A tree of processes: each waits for its children, and counts them in its status.
 pub async fn tree(os: Os) {
@@ -131,21 +131,19 @@ pub async fn exit_group(os: Os) {
     let child = os
         .fork(async move |os: Os| {
             for n in 0..threads {
-                os.thread(async move |os: Os| {
-                    match n % 4 {
-                        0 => drop(os.read(r, 1).await),
-                        1 => loop {
-                            os.gettid().await;
-                        },
-                        2 => drop(os.sleep(1_000_000_000_000).await),
-                        _ => {
-                            os.fork(async |os: Os| {
-                                os.sleep(500).await.unwrap();
-                                0
-                            })
-                            .await;
-                            os.wait(-1, 0).await.ok();
-                        }
+                os.thread(async move |os: Os| match n % 4 {
+                    0 => drop(os.read(r, 1).await),
+                    1 => loop {
+                        os.gettid().await;
+                    },
+                    2 => drop(os.sleep(1_000_000_000_000).await),
+                    _ => {
+                        os.fork(async |os: Os| {
+                            os.sleep(500).await.unwrap();
+                            0
+                        })
+                        .await;
+                        os.wait(-1, 0).await.ok();
                     }
                 })
                 .await;
@@ -160,4 +158,76 @@ pub async fn exit_group(os: Os) {
     os.close(w).await;
     assert_eq!(os.wait(child as i64, 0).await, Ok((child, if killed { 9 } else { 0x500 })));
     os.close(r).await;
+}
+
+/// Some thread of a process executes a program: the others end, and the process stays who it is.
+pub async fn exec(os: Os) {
+    let mut rng = os.rng(35);
+    let pid = os.getpid().await;
+    let path = format!("/program{pid}");
+    os.install(&path, async |g| {
+        let os = Os::begin(g).await;
+        // Nothing of the old memory is there.
+        assert_eq!(os.g.load_u32(GuestAddr(DATA.0 + 0xc00)).await, 0);
+        assert_eq!(os.getpid().await, os.gettid().await);
+        6
+    })
+    .await;
+    let threads = rng.below(4);
+    let (r, w) = os.pipe(O_CLOEXEC).await;
+    let child = os
+        .fork(async move |os: Os| {
+            os.g.store_u32(GuestAddr(DATA.0 + 0xc00), 1).await;
+            let mut all = Vec::new();
+            for n in 0..threads {
+                let path = path.clone();
+                let run = async move |os: Os| match n {
+                    0 => drop(os.exec(&path).await),
+                    1 => drop(os.read(r, 1).await),
+                    _ => loop {
+                        os.gettid().await;
+                    },
+                };
+                all.push(os.thread(run).await);
+            }
+            os.sleep(os.rng(910).below(3000)).await.ok();
+            os.exec(&path).await;
+            // Another one was quicker.
+            os.sleep(1_000_000_000_000).await.ok();
+            9
+        })
+        .await;
+    os.close(w).await;
+    // The program closes the pipe.
+    assert_eq!(os.read(r, 1).await, Ok(Vec::new()));
+    assert_eq!(os.wait(child as i64, 0).await, Ok((child, 0x600)));
+    os.close(r).await;
+}
+
+/// A parent of `vfork` goes on only when the child has executed a program or ended, and sees what it wrote.
+pub async fn vfork(os: Os) {
+    let mut rng = os.rng(36);
+    let path = format!("/vforked{}", os.getpid().await);
+    os.install(&path, async |g| {
+        Os::begin(g).await.sleep(1000).await.unwrap();
+        6
+    })
+    .await;
+    let mark = Word { at: GuestAddr(DATA.0 + 0xc40), shared: false };
+    for round in 1..=1 + rng.below(3) as u32 {
+        let executes = rng.one_in(2);
+        let program = path.clone();
+        let child = os
+            .vfork(async move |os: Os| {
+                os.sleep(2000).await.unwrap();
+                mark.set(&os, round).await;
+                if executes {
+                    os.exec(&program).await;
+                }
+                7
+            })
+            .await;
+        assert_eq!(mark.get(&os).await, round);
+        assert_eq!(os.wait(child as i64, 0).await, Ok((child, if executes { 0x600 } else { 0x700 })));
+    }
 }

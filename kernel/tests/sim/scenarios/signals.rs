@@ -1,12 +1,13 @@
 //! Signals between processes and threads.
 
 use abi::Errno;
+use abi::nr::x86_64 as nr;
 use kcore::addr::GuestAddr;
 use platform::sim::DATA;
 
 use crate::os::{
-    Os, SA_RESTART, SA_SIGINFO, SIGALRM, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGTERM, SIGSTOP, SIGUSR1, SIGUSR2, WCONTINUED,
-    WUNTRACED, Word, set,
+    Os, SA_RESTART, SA_SIGINFO, SIGALRM, SIGCHLD, SIGCONT, SIGKILL, SIGRTMIN, SIGSEGV, SIGSTOP, SIGTERM,
+    SIGUSR1, SIGUSR2, WCONTINUED, WNOHANG, WUNTRACED, Word, set,
 };
 
 fn word(offset: u64) -> Word {
@@ -68,7 +69,7 @@ pub async fn queued(os: Os) {
     let mut threads = Vec::new();
     for _ in 0..takers {
         let take = async move |os: Os| {
-            let mut last = vec![-1; 8];
+            let mut last = [-1; 8];
             while u64::from(got.get(&os).await) < total {
                 // Others may take the rest.
                 match os.sigtimedwait(set(&[SIGRTMIN]), Some(50_000)).await {
@@ -211,7 +212,7 @@ pub async fn job_control(os: Os) {
     let signal = if rng.one_in(2) { SIGKILL } else { SIGTERM };
     os.kill(pid, signal).await.unwrap();
     if stopped && signal == SIGTERM {
-        assert_eq!(os.wait(pid, 1).await, Ok((0, 0)));
+        assert_eq!(os.wait(pid, WNOHANG).await, Ok((0, 0)));
         os.kill(pid, SIGCONT).await.unwrap();
     }
     assert_eq!(os.wait(pid, 0).await, Ok((child, signal as u32)));
@@ -232,7 +233,7 @@ pub async fn children(os: Os) {
     let mut reaped = 0;
     while reaped < children {
         assert_eq!(os.sigtimedwait(set(&[SIGCHLD]), None).await.unwrap().number, SIGCHLD);
-        while let Ok((pid, status)) = os.wait(-1, 1).await {
+        while let Ok((pid, status)) = os.wait(-1, WNOHANG).await {
             if pid == 0 {
                 break;
             }
@@ -240,5 +241,90 @@ pub async fn children(os: Os) {
             reaped += 1;
         }
     }
-    assert_eq!(os.wait(-1, 1).await, Err(Errno::ECHILD));
+    assert_eq!(os.wait(-1, WNOHANG).await, Err(Errno::ECHILD));
+}
+
+/// Signals to a process reach one of its threads while all of them block and unblock them all the time.
+pub async fn masked(os: Os) {
+    const SIGNAL: u64 = SIGRTMIN + 3;
+    let mut rng = os.rng(26);
+    let (threads, sends) = (1 + rng.below(3), 1 + rng.below(6));
+    let (handled, open) = (word(0x40), word(0x44));
+    handled.set(&os, 0).await;
+    open.set(&os, 0).await;
+    os.handle(SIGNAL, SA_RESTART, move |os: Os, _| async move {
+        handled.add(&os, 1).await;
+    })
+    .await;
+    let (r, w) = os.pipe(0).await;
+    let pid = os.getpid().await;
+    os.block(set(&[SIGNAL])).await;
+    let mut running = Vec::new();
+    for n in 0..threads {
+        let run = async move |os: Os| {
+            let mut rng = os.rng(1200 + n);
+            for _ in 0..rng.below(6) {
+                let mask = if rng.one_in(2) { set(&[SIGNAL]) } else { 0 };
+                os.set_mask(mask).await;
+            }
+            // The last one, at least, leaves it open, and sleeps.
+            let last = u64::from(open.add(&os, 1).await) == threads - 1;
+            os.set_mask(if last || rng.one_in(2) { 0 } else { set(&[SIGNAL]) }).await;
+            assert_eq!(os.read(r, 1).await, Ok(vec![0]));
+        };
+        running.push(os.thread(run).await);
+    }
+    for n in 0..sends {
+        os.sigqueue(pid, SIGNAL, n).await.unwrap();
+        if rng.one_in(2) {
+            os.sleep(rng.below(2000)).await.unwrap();
+        }
+    }
+    while u64::from(handled.get(&os).await) < sends {
+        os.sleep(5000).await.unwrap();
+    }
+    os.write_all(w, &vec![0; threads as usize]).await;
+    for thread in running {
+        thread.join(&os).await;
+    }
+    assert_eq!(u64::from(handled.get(&os).await), sends);
+    os.close(r).await;
+    os.close(w).await;
+}
+
+/// A handler mends what a thread may not access, in whichever of several threads; then the access succeeds.
+pub async fn faults(os: Os) {
+    const NOTHING: u64 = 0;
+    const READ_WRITE: u64 = 3;
+    const PRIVATE_ANONYMOUS: u64 = 0x22;
+    const PAGE: u64 = 4096;
+    let mut rng = os.rng(27);
+    let threads = 1 + rng.below(3);
+    let region = os.call(nr::mmap, [0, 8 * PAGE, NOTHING, PRIVATE_ANONYMOUS, u64::MAX, 0]).await.unwrap();
+    os.handle(SIGSEGV, SA_SIGINFO, move |os: Os, args| async move {
+        const SEGV_ACCERR: i32 = 2;
+        let info = os.info(args.info).await;
+        assert_eq!((info.number, info.code), (SIGSEGV, SEGV_ACCERR));
+        let at = os.g.load_u64(GuestAddr(args.info.0 + 16)).await;
+        assert!((region..region + 8 * PAGE).contains(&at));
+        let page = at & !(PAGE - 1);
+        assert_eq!(os.call(nr::mprotect, [page, PAGE, READ_WRITE]).await, Ok(0));
+    })
+    .await;
+    let mut running = Vec::new();
+    for n in 0..threads {
+        let run = async move |os: Os| {
+            let mut rng = os.rng(1300 + n);
+            for i in 0..6 {
+                let own = GuestAddr(region + rng.below(8) * PAGE + 64 * n);
+                os.g.store_u32(own, i).await;
+                assert_eq!(os.g.load_u32(own).await, i);
+            }
+        };
+        running.push(os.thread(run).await);
+    }
+    for thread in running {
+        thread.join(&os).await;
+    }
+    assert_eq!(os.call(nr::munmap, [region, 8 * PAGE]).await, Ok(0));
 }
