@@ -126,11 +126,12 @@ impl ProcessTable {
         let Some(g) = tree.groups.get_mut(&gid) else { return };
         g.dead = Some(status);
         group.set_dead();
-        let (session, init_of, pgrp) = (g.session.clone(), g.init_of, g.pgrp.clone());
+        let (session, init_of) = (g.session.clone(), g.init_of);
+        let parent = tree.groups.get(&gid).and_then(|g| tree.parent_group(g)).map(|p| p.group.id());
         if session.id == group.pid().id {
             fx.tty = self.leader_leaves_tty(tree, gid);
         }
-        self.hup_if_orphaned(tree, &pgrp, Some(gid));
+        self.hup_if_orphaned(tree, gid, parent, true);
         if let Some(ns) = init_of {
             let space = tree.ns.entry(ns).or_default();
             space.dying = true;
@@ -256,7 +257,7 @@ impl ProcessTable {
             let Some(child) = tree.groups.get_mut(&c) else { continue };
             child.parent = reaper;
             let threads = child.threads.clone();
-            let (dead, pgrp, deferred) = (child.dead.is_some(), child.pgrp.clone(), child.deferred);
+            let (dead, deferred) = (child.dead.is_some(), child.deferred);
             if heir.is_none() {
                 // A new parent knows SIGCHLD only.
                 child.exit_signal = Some(Signal::CHLD);
@@ -278,7 +279,7 @@ impl ProcessTable {
                 if dead && !deferred {
                     self.notify_death(tree, c);
                 } else if !dead {
-                    self.hup_if_orphaned(tree, &pgrp, None);
+                    self.hup_if_orphaned(tree, c, Some(task.group().id()), false);
                 }
             }
         }

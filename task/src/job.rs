@@ -34,8 +34,15 @@ impl ProcessTable {
     pub fn is_orphaned_pgrp(&self, pgrp: &PidNode) -> bool {
         self.tree.lock().is_orphaned(pgrp, None)
     }
-    /// A group that just became orphaned and has stopped members gets `SIGHUP` and `SIGCONT`.
-    pub(crate) fn hup_if_orphaned(&self, tree: &Tree, pgrp: &PidNode, leaving: Option<GroupId>) {
+    /// A group that became orphaned because `child` lost `parent` or, `leaving`, died itself, and that has stopped members, gets
+    /// `SIGHUP` and `SIGCONT`. One that was orphaned before does not.
+    pub(crate) fn hup_if_orphaned(&self, tree: &Tree, child: GroupId, parent: Option<GroupId>, leaving: bool) {
+        let Some(c) = tree.groups.get(&child) else { return };
+        let Some(p) = parent.and_then(|p| tree.groups.get(&p)) else { return };
+        if p.pgrp.id == c.pgrp.id || p.session.id != c.session.id {
+            return;
+        }
+        let (pgrp, leaving) = (&c.pgrp, leaving.then_some(child));
         let stopped =
             |g: &GroupNode| g.dead.is_none() && matches!(g.group.signals.lock().stop, Stop::Stopped(_));
         if tree.is_orphaned(pgrp, leaving) && tree.pgrp_members(pgrp).any(stopped) {

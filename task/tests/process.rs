@@ -122,3 +122,30 @@ fn a_continuation_takes_back_the_stop_of_a_child_in_the_making() {
     assert_eq!(t.dequeue(&c), None);
     assert!(!c.is_stopped());
 }
+
+#[test]
+fn a_group_is_hung_up_when_it_becomes_orphaned_and_only_then() {
+    let (t, init) = start();
+    let shell = child(&t, &init);
+    t.setsid(&shell).unwrap();
+    let stop = |task: &Task| {
+        t.kill(&init, task.tid().0, Some(Signal::STOP)).unwrap();
+        assert_eq!(t.dequeue(task).unwrap().action, Action::Stop);
+    };
+    // The shell's own group: nobody in the session is outside of it, so that a death in it changes nothing.
+    let (stopped, brother) = (child(&t, &shell), child(&t, &shell));
+    stop(&stopped);
+    t.exit_thread(&brother, ExitStatus::Exited(0));
+    assert!(stopped.is_stopped());
+    // A job: its last connection to the shell is the leader.
+    let leader = child(&t, &shell);
+    t.setpgid(&leader, leader.tid(), leader.tid()).unwrap();
+    let (member, other) = (child(&t, &leader), child(&t, &leader));
+    stop(&member);
+    t.exit_thread(&other, ExitStatus::Exited(0));
+    assert!(member.is_stopped());
+    t.exit_thread(&leader, ExitStatus::Exited(0));
+    assert!(!member.is_stopped());
+    assert_eq!(t.dequeue(&member).unwrap().info.signal, Signal::HUP);
+    assert!(stopped.is_stopped());
+}
