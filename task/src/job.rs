@@ -36,7 +36,13 @@ impl ProcessTable {
     }
     /// A group that became orphaned because `child` lost `parent` or, `leaving`, died itself, and that has stopped members, gets
     /// `SIGHUP` and `SIGCONT`. One that was orphaned before does not.
-    pub(crate) fn hup_if_orphaned(&self, tree: &Tree, child: GroupId, parent: Option<GroupId>, leaving: bool) {
+    pub(crate) fn hup_if_orphaned(
+        &self,
+        tree: &Tree,
+        child: GroupId,
+        parent: Option<GroupId>,
+        leaving: bool,
+    ) {
         let Some(c) = tree.groups.get(&child) else { return };
         let Some(p) = parent.and_then(|p| tree.groups.get(&p)) else { return };
         if p.pgrp.id == c.pgrp.id || p.session.id != c.session.id {
