@@ -41,12 +41,17 @@ pub(super) const CALLS: HostCalls = HostCalls {
     ],
 };
 
+/// What `check_access` is asked for.
+const MAY_WRITE: u32 = 2;
+
 /// A file or directory of the host, held by an `O_PATH` descriptor: it stays itself whatever the host does to its name.
 pub(super) struct SharedNode {
     tree: Arc<Tree>,
     place: OwnedFd,
-    /// Open for reading, and writing if the host allows it, on first use.
-    data: OnceLock<OwnedFd>,
+    /// Open for reading, on first use.
+    reader: OnceLock<OwnedFd>,
+    /// Open for reading and writing, on the first change: the host starts no program whose file somebody may write.
+    writer: OnceLock<OwnedFd>,
     kind: FileKind,
     dev: u64,
     hidden: bool,
@@ -68,23 +73,43 @@ impl SharedNode {
         let (kind, dev) = fs::fstat(&place)
             .map_or((FileKind::Directory, 0), |s| (FileKind::from_mode(s.st_mode), s.st_dev));
         let hidden = is_hidden(&place).unwrap_or(true);
-        Arc::new(SharedNode { tree, place, data: OnceLock::new(), kind, dev, hidden })
+        Arc::new(SharedNode {
+            tree,
+            place,
+            reader: OnceLock::new(),
+            writer: OnceLock::new(),
+            kind,
+            dev,
+            hidden,
+        })
     }
-    fn data(&self) -> Result<&OwnedFd, Errno> {
-        if let Some(fd) = self.data.get() {
-            return Ok(fd);
+    /// For reading what is in it. Errors: the host's; `EACCES` for what is hidden, `ENXIO` for what is neither a file nor a directory.
+    fn reader(&self) -> Result<&OwnedFd, Errno> {
+        match self.writer.get().or(self.reader.get()) {
+            Some(fd) => Ok(fd),
+            None => {
+                let fd = self.open(OFlags::RDONLY)?;
+                Ok(self.reader.get_or_init(|| fd))
+            }
         }
-        let fd = match self.kind {
-            _ if self.hidden => return Err(Errno::EACCES),
-            FileKind::Directory => self.tree.reopen(&self.place, OFlags::RDONLY)?,
-            FileKind::Regular => match self.tree.reopen(&self.place, OFlags::RDWR) {
-                Ok(fd) => fd,
-                Err(_) => self.tree.reopen(&self.place, OFlags::RDONLY)?,
-            },
+    }
+    /// For changing what is in it. Errors: as [`SharedNode::reader`].
+    fn writer(&self) -> Result<&OwnedFd, Errno> {
+        match self.writer.get() {
+            Some(fd) => Ok(fd),
+            None => {
+                let fd = self.open(OFlags::RDWR)?;
+                Ok(self.writer.get_or_init(|| fd))
+            }
+        }
+    }
+    fn open(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
+        match self.kind {
+            _ if self.hidden => Err(Errno::EACCES),
+            FileKind::Directory | FileKind::Regular => self.tree.reopen(&self.place, flags),
             // Opening a FIFO or a device of the host would do something to it.
-            _ => return Err(Errno::ENXIO),
-        };
-        Ok(self.data.get_or_init(|| fd))
+            _ => Err(Errno::ENXIO),
+        }
     }
     fn child(&self, name: &[u8]) -> Result<(Arc<SharedNode>, InodeAttr), Errno> {
         check(name)?;
@@ -98,7 +123,8 @@ impl SharedNode {
         let node = SharedNode {
             tree: self.tree.clone(),
             place,
-            data: OnceLock::new(),
+            reader: OnceLock::new(),
+            writer: OnceLock::new(),
             kind: FileKind::from_mode(stat.st_mode),
             dev: stat.st_dev,
             hidden,
@@ -159,28 +185,29 @@ impl HostNode for SharedNode {
         Ok(fs::readlinkat(&self.place, c"", Vec::new()).map_err(errno)?.into_bytes())
     }
     fn read_at(&self, at: u64, dst: &mut [u8]) -> Result<usize, Errno> {
-        rustix::io::pread(self.data()?, dst, at).map_err(errno)
+        rustix::io::pread(self.reader()?, dst, at).map_err(errno)
     }
     fn statfs(&self) -> Result<StatFs, Errno> {
         statfs(&self.place)
     }
-    fn check_access(&self, _: u32) -> Result<(), Errno> {
-        self.data().map(drop)
+    fn check_access(&self, mask: u32) -> Result<(), Errno> {
+        let changes = mask & MAY_WRITE != 0 && self.kind == FileKind::Regular;
+        if changes { self.writer() } else { self.reader() }.map(drop)
     }
     fn write_at(&self, at: u64, src: &[u8]) -> Result<usize, Errno> {
-        rustix::io::pwrite(self.data()?, src, at).map_err(errno)
+        rustix::io::pwrite(self.writer()?, src, at).map_err(errno)
     }
     fn sync(&self, datasync: bool) -> Result<(), Errno> {
-        let fd = self.data()?;
+        let fd = self.reader()?;
         if datasync { fs::fdatasync(fd) } else { fs::fsync(fd) }.map_err(errno)
     }
     fn allocate(&self, mode: u32, off: u64, len: u64) -> Result<(), Errno> {
         let mode = FallocateFlags::from_bits(mode).ok_or(Errno::ENOTSUP)?;
-        fs::fallocate(self.data()?, mode, off, len).map_err(errno)
+        fs::fallocate(self.writer()?, mode, off, len).map_err(errno)
     }
     fn set_attr(&self, change: &AttrChange) -> Result<(), Errno> {
         if let Some(size) = change.size {
-            fs::ftruncate(self.data()?, size).map_err(errno)?;
+            fs::ftruncate(self.writer()?, size).map_err(errno)?;
         }
         if change.uid.is_some() || change.gid.is_some() {
             self.chown(change.uid, change.gid)?;
@@ -209,7 +236,7 @@ impl HostNode for SharedNode {
         .map_err(errno)?;
         let (node, _) = self.child(name)?;
         if let Some(fd) = data {
-            node.data.get_or_init(|| fd);
+            node.writer.get_or_init(|| fd);
         }
         node.settle(new)?;
         Ok(node)
@@ -221,7 +248,8 @@ impl HostNode for SharedNode {
         let node = SharedNode {
             tree: self.tree.clone(),
             place,
-            data: OnceLock::from(fd),
+            reader: OnceLock::new(),
+            writer: OnceLock::from(fd),
             kind: FileKind::Regular,
             dev: self.dev,
             hidden: false,
@@ -255,19 +283,19 @@ impl HostNode for SharedNode {
         fs::renameat_with(self.place.as_fd(), old, to.place.as_fd(), new, flags).map_err(errno)
     }
     fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
-        let fd = self.data().map_err(|_| Errno::ENODATA)?;
+        let fd = self.reader().map_err(|_| Errno::ENODATA)?;
         xattr_value(|buf| fs::fgetxattr(fd, OsStr::from_bytes(name), buf))
     }
     fn set_xattr(&self, name: &[u8], value: &[u8], flags: u32) -> Result<(), Errno> {
         let flags = XattrFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-        fs::fsetxattr(self.data()?, OsStr::from_bytes(name), value, flags).map_err(errno)
+        fs::fsetxattr(self.reader()?, OsStr::from_bytes(name), value, flags).map_err(errno)
     }
     fn list_xattr(&self) -> Result<Vec<Vec<u8>>, Errno> {
-        let Ok(fd) = self.data() else { return Ok(Vec::new()) };
+        let Ok(fd) = self.reader() else { return Ok(Vec::new()) };
         Ok(xattr_names(&xattr_value(|buf| fs::flistxattr(fd, buf))?))
     }
     fn remove_xattr(&self, name: &[u8]) -> Result<(), Errno> {
-        fs::fremovexattr(self.data()?, OsStr::from_bytes(name)).map_err(errno)
+        fs::fremovexattr(self.reader()?, OsStr::from_bytes(name)).map_err(errno)
     }
     fn as_any(&self) -> &dyn std::any::Any {
         self

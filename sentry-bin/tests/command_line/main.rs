@@ -4,5 +4,6 @@ mod bench;
 mod confinement;
 mod refusals;
 mod remains;
+mod roots;
 mod sandbox;
 mod status;

@@ -13,10 +13,12 @@ use super::file::HostFile;
 use super::{HostNode, Shared};
 use crate::Errno;
 use crate::attr::{AttrChange, FileKind, InodeAttr};
+use crate::consts::{O_ACCMODE, O_RDONLY};
 use crate::dir::DirFile;
 use crate::file::FileOps;
 use crate::inode::{DirEntry, Inode, InodeCommon, NewInode};
 use crate::path::Path;
+use crate::perm::{MAY_READ, MAY_WRITE};
 
 static CONTENT: LockClass = LockClass::new("host file content", 330);
 // Faults ask for the number under the lock of an address space (500).
@@ -204,13 +206,15 @@ impl Inode for HostInode {
     fn readlink(&self) -> Result<Vec<u8>, Errno> {
         if self.kind == FileKind::Symlink { self.node.readlink() } else { Err(Errno::EINVAL) }
     }
-    fn open(self: Arc<Self>, _: &Path, _: u32) -> IoResult<Arc<dyn FileOps>> {
+    fn open(self: Arc<Self>, _: &Path, flags: u32) -> IoResult<Arc<dyn FileOps>> {
         match self.kind {
             FileKind::Directory => Ok(DirFile::new(self)),
             FileKind::Regular => {
                 // Fresh attributes, so that a file that changed on the host is read anew.
                 self.attr()?;
-                self.node.check_access(crate::perm::MAY_READ)?;
+                // What is written is read too: writes change parts of pages.
+                let writes = if flags & O_ACCMODE == O_RDONLY { 0 } else { MAY_WRITE };
+                self.node.check_access(MAY_READ | writes)?;
                 Ok(Arc::new(HostFile(self)))
             }
             _ => Err(Errno::ENXIO.into()),
