@@ -22,6 +22,7 @@ doc:
 nostd:
     cargo xtask nostd
 
-# The deterministic platform.
-sim:
+# The kernel on the deterministic platform, under so many seeds.
+sim seeds="1000":
     cargo test -p picket-platform --no-default-features --features sim
+    PICKET_SIM_SEEDS={{seeds}} cargo test -p picket-kernel --test sim stress

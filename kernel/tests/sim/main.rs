@@ -3,6 +3,7 @@
 
 mod determinism;
 mod os;
+mod planted;
 mod scenarios;
 mod seeds;
 mod world;

@@ -1,6 +1,7 @@
 //! Many seeds for one scenario.
 
 use std::env;
+use std::ops::Range;
 
 use kernel::ExitStatus;
 use platform::sim::{End, Guest};
@@ -19,7 +20,10 @@ where
     F: Fn(Guest) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = u8> + Send + 'static,
 {
-    if let Some((seed, outcome)) = first_failure(usual, main) {
+    let only = from_env("PICKET_SIM_SEED");
+    let seeds = only.map_or(0..from_env("PICKET_SIM_SEEDS").unwrap_or(usual), |n| n..n + 1);
+    let world = |seed| World::new(seed, only.is_some());
+    if let Some((seed, outcome)) = first_failure(seeds, world, main) {
         panic!(
             "{name} fails with seed {seed}; to replay it:\n    PICKET_SIM_SEED={seed} cargo test -p picket-kernel --test sim {name}\n{}",
             describe(&outcome)
@@ -28,15 +32,17 @@ where
 }
 
 /// The first seed under which a scenario does not end well, and how it ended.
-pub fn first_failure<F, Fut>(usual: u64, main: F) -> Option<(u64, Outcome)>
+pub fn first_failure<F, Fut>(
+    seeds: Range<u64>,
+    world: impl Fn(u64) -> World,
+    main: F,
+) -> Option<(u64, Outcome)>
 where
     F: Fn(Guest) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = u8> + Send + 'static,
 {
-    let only = from_env("PICKET_SIM_SEED");
-    let seeds = only.map_or(0..from_env("PICKET_SIM_SEEDS").unwrap_or(usual), |n| n..n + 1);
     for seed in seeds {
-        let world = World::new(seed, only.is_some());
+        let world = world(seed);
         let sim = world.sim.clone();
         let outcome = world.run(main.clone());
         for line in sim.take_trace() {

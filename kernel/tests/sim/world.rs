@@ -113,6 +113,10 @@ impl World {
         World { sim, kernel, fs, files, output, memory: weak }
     }
 
+    /// Gives the first process a file of the test's own.
+    pub fn provide(&self, fd: i32, file: Arc<dyn FileOps>) {
+        self.files.replace(Fd(fd), OpenFile::new(file, 2, None), false, 100).unwrap();
+    }
     /// Puts a program into the file system.
     pub fn install<F, Fut>(&self, path: &str, f: F)
     where
