@@ -79,6 +79,7 @@ pub struct Kernel {
     boot_id: String,
     logins: AtomicU32,
     devices: AtomicU32,
+    lease_break_time: AtomicU32,
     memfds: Result<Memfds, Errno>,
 }
 
@@ -115,6 +116,7 @@ impl Kernel {
             boot_id,
             logins: AtomicU32::new(1),
             devices: AtomicU32::new(OWN_DEVICES + 1),
+            lease_break_time: AtomicU32::new(45),
         })
     }
     /// What it runs on.
@@ -183,6 +185,14 @@ impl Kernel {
     /// A device number for a file system that no mount namespace made.
     pub(crate) fn next_dev(&self) -> u64 {
         make_dev(0, self.devices.fetch_add(1, Ordering::Relaxed))
+    }
+    /// Seconds that the holder of a lease has to give it up; 0 for as many as it likes.
+    pub(crate) fn lease_break_time(&self) -> u32 {
+        self.lease_break_time.load(Ordering::Relaxed)
+    }
+    /// Sets that.
+    pub(crate) fn set_lease_break_time(&self, seconds: u32) {
+        self.lease_break_time.store(seconds, Ordering::Relaxed);
     }
     /// A number for a login.
     pub(crate) fn next_login_session(&self) -> u32 {

@@ -6,6 +6,7 @@ extern crate alloc;
 
 mod current;
 mod exec;
+mod file_signal;
 mod image;
 mod ipc;
 mod job;

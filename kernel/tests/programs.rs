@@ -86,6 +86,11 @@ fn namespaces() {
 }
 
 #[test]
+fn owners_and_leases() {
+    same_as_here(&compile("owners", &["-static", "-w"]), &[]);
+}
+
+#[test]
 fn signals() {
     same_as_here(&compile("signals", &["-static", "-w"]), &[]);
 }

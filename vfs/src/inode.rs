@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
 
 use kcore::cred::Credentials;
 use kcore::id::{Gid, Uid};
@@ -15,6 +15,7 @@ use crate::Errno;
 use crate::attr::{AttrChange, FileKind, InodeAttr, StatFs};
 use crate::context::Caller;
 use crate::file::FileOps;
+use crate::leases::{LeaseHolder, LeaseKind, Leases};
 use crate::open_file::OpenFile;
 use crate::path::Path;
 
@@ -64,6 +65,9 @@ pub struct InodeCommon {
     watchers: Mutex<Vec<Weak<dyn InodeWatcher>>>,
     watched: AtomicBool,
     locks: crate::locks::FileLocks,
+    leases: Leases,
+    /// Open for reading only so often.
+    readers: AtomicU32,
     /// Positive: open for writing so often. Negative: so many executions forbid it.
     writers: AtomicI32,
     write_hint: AtomicU8,
@@ -75,6 +79,8 @@ impl Default for InodeCommon {
             watchers: Mutex::new(&WATCHERS, Vec::new()),
             watched: AtomicBool::new(false),
             locks: crate::locks::FileLocks::default(),
+            leases: Leases::default(),
+            readers: AtomicU32::new(0),
             writers: AtomicI32::new(0),
             write_hint: AtomicU8::new(0),
         }
@@ -114,6 +120,34 @@ impl InodeCommon {
     /// Advisory locks on the file.
     pub fn locks(&self) -> &crate::locks::FileLocks {
         &self.locks
+    }
+    /// Leases on the file.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+    /// Takes or changes the lease of an open file, which has the file open for writing or for reading only. Errors: `EAGAIN` if
+    /// others have it open in a way that the lease is against, or have leases that do not go with it.
+    pub fn set_lease(
+        &self,
+        file: &OpenFile,
+        kind: LeaseKind,
+        holder: Arc<dyn LeaseHolder>,
+    ) -> Result<(), Errno> {
+        let (writers, readers) = (self.writers.load(Ordering::SeqCst), self.readers.load(Ordering::SeqCst));
+        let own_writer = file.writable();
+        let taken = match kind {
+            LeaseKind::Read => writers > 0,
+            LeaseKind::Write => writers != i32::from(own_writer) || readers != u32::from(!own_writer),
+        };
+        if taken { Err(Errno::EAGAIN) } else { self.leases.set(file.id(), kind, holder) }
+    }
+    /// Counts an open for reading only.
+    pub(crate) fn get_read(&self) {
+        self.readers.fetch_add(1, Ordering::SeqCst);
+    }
+    /// Ends what `get_read` began.
+    pub(crate) fn put_read(&self) {
+        self.readers.fetch_sub(1, Ordering::SeqCst);
     }
     /// How long data written here will live: an `RWH_*` value.
     pub fn write_hint(&self) -> u8 {

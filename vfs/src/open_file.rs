@@ -24,15 +24,15 @@ static OFFSET: LockClass = LockClass::new("file offset", 90);
 static OWNER: LockClass = LockClass::new("file owner", 304);
 static OPENER: LockClass = LockClass::new("file opener", 305);
 
-/// Who gets signals about a file (`F_SETOWN`, `F_SETSIG`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AsyncOwner {
-    /// `F_OWNER_*` type: 0 thread, 1 process, 2 group.
-    pub kind: u32,
-    /// Its number; 0 for nobody.
-    pub id: i32,
+/// Who gets signals about a file, `F_SETOWN(2const)` and `F_SETSIG(2const)`. What the parts are, the composition knows.
+#[derive(Clone, Default)]
+pub struct AsyncState {
+    /// Who.
+    pub owner: Option<Arc<dyn Any + Send + Sync>>,
     /// The signal; 0 for `SIGIO`.
     pub signal: i32,
+    /// Waits for the file to be ready, while it is `O_ASYNC`.
+    pub watch: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// How a write differs from a plain `write(2)`.
@@ -123,6 +123,17 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// As what an open file counts for its inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// Open for writing.
+    Writer,
+    /// Open for reading only.
+    Reader,
+    /// Not a file of its own.
+    Nobody,
+}
+
 /// Flags that `F_SETFL` can change.
 pub const SETTABLE: u32 = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
 
@@ -132,9 +143,9 @@ pub struct OpenFile {
     path: Option<Path>,
     flags: AtomicU32,
     offset: Position,
-    owner: Mutex<AsyncOwner>,
+    notify: Mutex<AsyncState>,
     this: Weak<OpenFile>,
-    counts_writer: bool,
+    counts: Counts,
     created: AtomicBool,
     direct: AtomicBool,
     opener: Mutex<Option<Arc<Credentials>>>,
@@ -143,16 +154,16 @@ pub struct OpenFile {
 impl OpenFile {
     /// A file at position 0 with `O_*` flags (creation flags are dropped).
     pub fn new(ops: Arc<dyn FileOps>, flags: u32, path: Option<Path>) -> Arc<OpenFile> {
-        OpenFile::with_writer(ops, flags, path, false)
+        OpenFile::counted(ops, flags, path, Counts::Nobody)
     }
-    pub(crate) fn with_writer(
+    pub(crate) fn counted(
         ops: Arc<dyn FileOps>,
         flags: u32,
         path: Option<Path>,
-        writer: bool,
+        counts: Counts,
     ) -> Arc<OpenFile> {
         let flags = flags & !(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
-        if let Some(p) = path.as_ref().filter(|_| writer) {
+        if let Some(p) = path.as_ref().filter(|_| counts == Counts::Writer) {
             p.mount.add_writer();
         }
         let direct = AtomicBool::new(ops.takes_direct());
@@ -161,9 +172,9 @@ impl OpenFile {
             path,
             flags: AtomicU32::new(flags),
             offset: Position::default(),
-            owner: Mutex::new(&OWNER, AsyncOwner::default()),
+            notify: Mutex::new(&OWNER, AsyncState::default()),
             this: this.clone(),
-            counts_writer: writer,
+            counts,
             created: AtomicBool::new(false),
             direct,
             opener: Mutex::new(&OPENER, None),
@@ -246,12 +257,15 @@ impl OpenFile {
         f & O_PATH == 0 && matches!(f & O_ACCMODE, O_WRONLY | O_RDWR)
     }
     /// Who is signalled when it becomes ready.
-    pub fn owner(&self) -> AsyncOwner {
-        *self.owner.lock()
+    pub fn async_state(&self) -> AsyncState {
+        self.notify.lock().clone()
     }
-    /// Sets who is signalled.
-    pub fn set_owner(&self, owner: AsyncOwner) {
-        *self.owner.lock() = owner;
+    /// Changes who is signalled.
+    pub fn change_async_state(&self, f: impl FnOnce(&mut AsyncState)) {
+        let mut new = self.async_state();
+        f(&mut new);
+        let old = core::mem::replace(&mut *self.notify.lock(), new);
+        drop(old);
     }
 
     /// Whether bytes can be read from it. Errors: `EBADF` if it is not open for that, `EINVAL` if it has none.
@@ -477,11 +491,17 @@ impl Drop for OpenFile {
         self.ops.on_close(self);
         if let Some(i) = self.inode() {
             i.common().locks().drop_file(self.id());
-            if self.counts_writer {
-                i.common().put_write();
-                if let Some(p) = &self.path {
-                    p.mount.remove_writer();
+            // Most files have none.
+            i.common().leases().remove(self.id()).ok();
+            match self.counts {
+                Counts::Writer => {
+                    i.common().put_write();
+                    if let Some(p) = &self.path {
+                        p.mount.remove_writer();
+                    }
                 }
+                Counts::Reader => i.common().put_read(),
+                Counts::Nobody => {}
             }
         }
         let mask = if self.writable() { IN_CLOSE_WRITE } else { IN_CLOSE_NOWRITE };

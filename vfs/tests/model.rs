@@ -247,10 +247,12 @@ fn on(cx: &OpCtx<'_>, op: &Op) -> Done {
             );
             Ok(())
         }
-        Op::Truncate(p, len) => match ops::truncate(cx.cred, &place(p)?, (*len).into()) {
-            Err(Errno::EINVAL) => Err(Errno::EISDIR),
-            other => other,
-        },
+        Op::Truncate(p, len) => {
+            match ops::truncate(cx.cred, &place(p)?, (*len).into()).map_err(kcore::io::IoError::errno) {
+                Err(Errno::EINVAL) => Err(Errno::EISDIR),
+                other => other,
+            }
+        }
         Op::Unlink(p) => ops::unlink(cx, p.as_bytes()),
         Op::Rmdir(p) => ops::rmdir(cx, p.as_bytes()),
         Op::Rename(a, b, flags) => ops::rename(cx, a.as_bytes(), cx, b.as_bytes(), *flags),

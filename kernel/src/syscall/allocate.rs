@@ -7,6 +7,7 @@ use core::ffi::c_char;
 
 use abi::Errno;
 use kcore::id::Fd;
+use kcore::io::IoError;
 use kcore::user::UserPtr;
 use task::rlimit::Resource;
 use task::signal::Signal;
@@ -14,6 +15,7 @@ use vfs::consts::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE};
 use vfs::{FileKind, OpenFile, ops};
 
 use super::SysResult;
+use super::open::lease_broken;
 use super::path::{AT_FDCWD, Caller};
 use crate::current::CurrentTask;
 
@@ -30,7 +32,7 @@ fn check_size(cx: &CurrentTask, now: u64, len: i64) -> Result<(), Errno> {
 }
 
 /// `truncate(2)`.
-pub(super) fn truncate(cx: &mut CurrentTask, path: UserPtr<c_char>, len: i64) -> SysResult {
+pub(super) async fn truncate(cx: &mut CurrentTask, path: UserPtr<c_char>, len: i64) -> SysResult {
     if len < 0 {
         return Err(Errno::EINVAL);
     }
@@ -40,7 +42,12 @@ pub(super) fn truncate(cx: &mut CurrentTask, path: UserPtr<c_char>, len: i64) ->
     if place.inode().kind() == FileKind::Regular {
         check_size(cx, place.inode().attr()?.size, len)?;
     }
-    ops::truncate(&who.cred, &place, len).map(|()| 0)
+    loop {
+        match ops::truncate(&who.cred, &place, len) {
+            Err(IoError::Again) => lease_broken(cx, place.inode(), true).await?,
+            done => return done.map(|()| 0).map_err(IoError::errno),
+        }
+    }
 }
 
 /// `ftruncate(2)`.

@@ -14,6 +14,7 @@ use vfs::consts::{O_LARGEFILE, O_NOATIME};
 
 use super::SysResult;
 use super::descriptor::fd_result;
+use super::file_owner::{follow_async, owner_command};
 use super::locks::{Scope, get_lock, set_lock};
 use crate::current::CurrentTask;
 
@@ -22,7 +23,7 @@ fn int(arg: u64) -> i32 {
     super::args::low_int(arg)
 }
 
-/// `fcntl(2)`. Errors: `EINVAL` for commands that are not known, among them leases and directory notification.
+/// `fcntl(2)`. Errors: `EINVAL` for commands that are not known, among them directory notification.
 pub(super) async fn fcntl(cx: &mut CurrentTask, fd: Fd, cmd: u32, arg: u64) -> SysResult {
     let file = cx.task.files().get(fd)?;
     if let Some(result) = on_descriptor(cx, fd, &file, cmd, arg) {
@@ -33,7 +34,7 @@ pub(super) async fn fcntl(cx: &mut CurrentTask, fd: Fd, cmd: u32, arg: u64) -> S
     }
     let at = GuestAddr(arg);
     match cmd {
-        F_SETFL => set_flags(cx, &file, int(arg).cast_unsigned()),
+        F_SETFL => set_flags(cx, &file, int(arg).cast_unsigned()).inspect(|_| follow_async(cx, fd, &file)),
         F_GETLK => get_lock(cx, &file, at, Scope::Process),
         F_SETLK | F_SETLKW => set_lock(cx, &file, at, Scope::Process, cmd == F_SETLKW).await,
         F_OFD_GETLK => get_lock(cx, &file, at, Scope::OpenFile),
@@ -44,7 +45,7 @@ pub(super) async fn fcntl(cx: &mut CurrentTask, fd: Fd, cmd: u32, arg: u64) -> S
         F_ADD_SEALS if !file.writable() => Err(Errno::EPERM),
         F_ADD_SEALS => file.ops().seals(Some(int(arg).cast_unsigned())).map(|_| 0),
         F_GET_RW_HINT | F_SET_RW_HINT => write_hint(cx, &file, cmd == F_SET_RW_HINT, at),
-        _ => Err(Errno::EINVAL),
+        _ => owner_command(cx, fd, &file, cmd, arg).unwrap_or(Err(Errno::EINVAL)),
     }
 }
 

@@ -12,6 +12,7 @@ use vfs::{FileKind, IoctlContext, OpenFile};
 
 use super::SysResult;
 use super::blocking::until;
+use super::file_owner::follow_async;
 use super::namespace::namespace_ioctl;
 use crate::current::CurrentTask;
 use crate::namespace::NamespaceFile;
@@ -24,7 +25,7 @@ pub(super) async fn ioctl(cx: &mut CurrentTask, fd: Fd, request: u32, arg: u64) 
         FIOCLEX => cx.task.files().set_cloexec(fd, true).map(|()| 0),
         FIONCLEX => cx.task.files().set_cloexec(fd, false).map(|()| 0),
         FIONBIO => set_flag(cx, &file, O_NONBLOCK, at),
-        FIOASYNC => set_flag(cx, &file, O_ASYNC, at),
+        FIOASYNC => set_flag(cx, &file, O_ASYNC, at).inspect(|_| follow_async(cx, fd, &file)),
         FIOQSIZE => size(cx, &file, at),
         FIGETBSZ => {
             let blksize = file.path().ok_or(Errno::EINVAL)?.inode().attr()?.blksize;

@@ -16,6 +16,7 @@ mod epoll;
 mod eventfd;
 mod execve;
 mod fcntl;
+mod file_owner;
 mod futex;
 mod inotify;
 mod ioctl;

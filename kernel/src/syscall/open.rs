@@ -8,14 +8,15 @@ use kcore::id::Fd;
 use kcore::io::IoError;
 use kcore::user::{UserMemory, UserPtr};
 use kcore::wait::{Events, WaitSet};
-use vfs::OpenFile;
 use vfs::consts::*;
 use vfs::ops::{self, OpenHow};
+use vfs::{Inode, OpenFile};
 
 use super::SysResult;
 use super::blocking::until;
 use super::path::{AT_FDCWD, Caller, Name};
-use crate::current::CurrentTask;
+use crate::current::{CurrentTask, WaitEnd};
+use crate::restart::Restart;
 
 /// Flags that `open` knows; it ignores others, and `openat2` refuses them.
 const KNOWN: u32 = O_ACCMODE
@@ -43,6 +44,8 @@ const RESOLVE_KNOWN: u64 = RESOLVE_NO_XDEV
     | RESOLVE_BENEATH
     | RESOLVE_IN_ROOT
     | RESOLVE_CACHED;
+
+const SECOND: u64 = 1_000_000_000;
 
 /// `open(2)`.
 pub(super) async fn open(cx: &mut CurrentTask, path: Name, flags: u32, mode: u32) -> SysResult {
@@ -133,12 +136,39 @@ async fn open_with(cx: &CurrentTask, dir: Fd, path: Name, how: OpenHow) -> SysRe
         // Before the file is looked for, or made.
         cx.task.files().has_room(cx.fd_limit())?;
     }
-    let file = {
+    let file = loop {
         let who = Caller::new(cx);
-        ops::open(&who.at(cx, dir, &path)?, &path, &how).map_err(IoError::errno)?
+        match ops::open(&who.at(cx, dir, &path)?, &path, &how) {
+            Ok(file) => break file,
+            Err(IoError::Again) if how.flags & O_NONBLOCK != 0 => return Err(Errno::EAGAIN),
+            Err(IoError::Again) => {
+                let place = ops::lookup(&who.at(cx, dir, &path)?, &path, how.flags & O_NOFOLLOW == 0)?;
+                let write = how.flags & O_ACCMODE != O_RDONLY || how.flags & O_TRUNC != 0;
+                lease_broken(cx, place.inode(), write).await?;
+            }
+            Err(IoError::Errno(e)) => return Err(e),
+        }
     };
     complete(cx, &file).await?;
     cx.install(file, how.flags & O_CLOEXEC != 0)
+}
+
+/// Waits until nobody has a lease against opening a file, for writing or not; in the end it is taken away. Errors: `EINTR` with
+/// the rule `ERESTARTSYS`.
+pub(super) async fn lease_broken(cx: &CurrentTask, inode: &Arc<dyn Inode>, write: bool) -> Result<(), Errno> {
+    let leases = inode.common().leases();
+    let (clock, time) = (&cx.kernel.host().clock, cx.kernel.lease_break_time());
+    let deadline = (time > 0).then(|| clock.monotonic().saturating_add(u64::from(time) * SECOND));
+    let set = WaitSet::one(leases.queue(), Events::all());
+    match cx.wait(&set, deadline, || leases.check(write)).await {
+        Ok(()) => Ok(()),
+        Err(WaitEnd::TimedOut) => {
+            leases.expire();
+            Ok(())
+        }
+        Err(WaitEnd::Failed(e)) => Err(e),
+        Err(WaitEnd::Interrupted) => Err(cx.interrupted(Restart::Sys)),
+    }
 }
 
 /// Waits until a FIFO has its other end, [`fifo(7)`](https://man7.org/linux/man-pages/man7/fifo.7.html).

@@ -166,11 +166,11 @@ syscalls! {
     69 msgsnd(msqid: i32, msg: GuestAddr, size: usize, flags: u32) => async ipc::msgsnd, Full;
     70 msgrcv(msqid: i32, msg: GuestAddr, size: usize, kind: i64, flags: u32) => async ipc::msgrcv, Full;
     71 msgctl(msqid: i32, cmd: u32, buf: GuestAddr) => sync ipc::msgctl, Full;
-    72 fcntl(fd: Fd, cmd: u32, arg: u64) => async fcntl::fcntl, Partial("no signals for O_ASYNC, no leases, no directory notification");
+    72 fcntl(fd: Fd, cmd: u32, arg: u64) => async fcntl::fcntl, Partial("no directory notification");
     73 flock(fd: Fd, op: u32) => async locks::flock, Full;
     74 fsync(fd: Fd) => sync sync::fsync, Full;
     75 fdatasync(fd: Fd) => sync sync::fdatasync, Full;
-    76 truncate(path: UserPtr<c_char>, len: i64) => sync allocate::truncate, Full;
+    76 truncate(path: UserPtr<c_char>, len: i64) => async allocate::truncate, Full;
     77 ftruncate(fd: Fd, len: i64) => sync allocate::ftruncate, Full;
     78 getdents(fd: Fd, buf: GuestAddr, size: u32) => sync dirent::getdents, Full;
     79 getcwd(buf: GuestAddr, size: usize) => sync directory::getcwd, Full;

@@ -2,6 +2,7 @@
 
 use kcore::cred::{Cap, Credentials};
 use kcore::id::{Gid, Uid};
+use kcore::io::IoResult;
 
 use crate::Errno;
 use crate::attr::{AttrChange, FileKind, TimeChange};
@@ -74,16 +75,18 @@ pub fn utimens(
     Ok(())
 }
 
-/// [`truncate(2)`](https://man7.org/linux/man-pages/man2/truncate.2.html). Errors: as there.
-pub fn truncate(cred: &Credentials, path: &Path, len: i64) -> Result<(), Errno> {
+/// [`truncate(2)`](https://man7.org/linux/man-pages/man2/truncate.2.html). Errors: as there; `Again` while somebody has a lease against
+/// it, see [`Leases`](crate::leases::Leases).
+pub fn truncate(cred: &Credentials, path: &Path, len: i64) -> IoResult<()> {
     let len = u64::try_from(len).map_err(|_| Errno::EINVAL)?;
     match path.inode().kind() {
-        FileKind::Directory => return Err(Errno::EISDIR),
+        FileKind::Directory => return Err(Errno::EISDIR.into()),
         FileKind::Regular => {}
-        _ => return Err(Errno::EINVAL),
+        _ => return Err(Errno::EINVAL.into()),
     }
     path.mount.check_writable()?;
     path.inode().permission(cred, MAY_WRITE)?;
+    path.inode().common().leases().check(true)?;
     path.inode().common().get_write()?;
     let done = path
         .inode()

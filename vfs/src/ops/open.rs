@@ -15,7 +15,7 @@ use crate::dentry::Dentry;
 use crate::file::FileOps;
 use crate::inode::Inode;
 use crate::mount::Mount;
-use crate::open_file::OpenFile;
+use crate::open_file::{Counts, OpenFile};
 use crate::path::Path;
 use crate::perm::{MAY_READ, MAY_WRITE, check_owner};
 use crate::walk::{Last, Walk};
@@ -41,7 +41,7 @@ impl FileOps for PathOnly {
 }
 
 /// [`open(2)`](https://man7.org/linux/man-pages/man2/open.2.html). A FIFO may not be complete yet: see
-/// [`FileOps::open_complete`]. Errors: as there.
+/// [`FileOps::open_complete`]. Errors: as there; `Again` while somebody has a lease against it, see [`Leases`](crate::leases::Leases).
 pub fn open(ctx: &OpCtx<'_>, path: &[u8], how: &OpenHow) -> IoResult<Arc<OpenFile>> {
     let mut flags = how.flags;
     if flags & O_PATH != 0 {
@@ -207,11 +207,18 @@ fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
         path.notify(IN_OPEN);
         return Ok(OpenFile::new(ops, flags, Some(path.clone())));
     }
-    let write = kind == FileKind::Regular && flags & O_ACCMODE != O_RDONLY;
-    if write {
-        inode.common().get_write()?;
+    let counts = match (kind, flags & O_ACCMODE) {
+        (FileKind::Regular, O_RDONLY) => Counts::Reader,
+        (FileKind::Regular, _) => Counts::Writer,
+        _ => Counts::Nobody,
+    };
+    match counts {
+        Counts::Writer => inode.common().get_write()?,
+        Counts::Reader => inode.common().get_read(),
+        Counts::Nobody => {}
     }
     let opened = (|| {
+        inode.common().leases().check(counts == Counts::Writer || flags & O_TRUNC != 0)?;
         if flags & O_TRUNC != 0 && kind == FileKind::Regular {
             inode.drop_setid(ctx.cred)?;
             inode.set_attr(&AttrChange { size: Some(0), ..AttrChange::default() })?;
@@ -221,11 +228,13 @@ fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
     match opened {
         Ok(ops) => {
             path.notify(IN_OPEN);
-            Ok(OpenFile::with_writer(ops, flags, Some(path.clone()), write))
+            Ok(OpenFile::counted(ops, flags, Some(path.clone()), counts))
         }
         Err(e) => {
-            if write {
-                inode.common().put_write();
+            match counts {
+                Counts::Writer => inode.common().put_write(),
+                Counts::Reader => inode.common().put_read(),
+                Counts::Nobody => {}
             }
             Err(e)
         }

@@ -23,6 +23,15 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     fixed("fs/file-max", |_| FILE_MAX.to_string()),
     fixed("fs/file-nr", |a| format!("{}\t0\t{FILE_MAX}", open_files(a))),
     tunable(
+        "fs/lease-break-time",
+        |a| a.kernel.lease_break_time().to_string(),
+        |a, d| {
+            a.kernel.set_lease_break_time(number(d)?);
+            Ok(())
+        },
+    ),
+    fixed("fs/leases-enable", |_| "1".into()),
+    tunable(
         "fs/mqueue/msg_default",
         |a| show(a, |l| &l.msg_default),
         |a, d| set(a, d, |l| &l.msg_default, 1..=MSGMAX),
