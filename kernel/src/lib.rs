@@ -17,6 +17,7 @@ mod memfds;
 mod memory_use;
 mod nameless;
 mod namespace;
+mod personality;
 mod pidfd;
 pub mod procfs;
 mod ptrace_access;

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::image::{Executable, Image};
 use crate::kernel::Kernel;
-use kcore::addr::GuestAddr;
+use kcore::addr::{GuestAddr, PAGE_SIZE};
 
 struct Backend(Arc<dyn GuestSpace>);
 
@@ -48,19 +48,32 @@ pub(crate) struct Memory {
     pub(crate) barriers: Arc<AtomicU32>,
 }
 
-/// Bytes below the top of the address space where the stack ends at most, and below which mappings are placed at most: both
-/// are moved down further by a random number of pages.
-const STACK_GAP: u64 = 1 << 30;
+/// What a random number of pages moves the stack down by at most.
+const STACK_RANDOM: u64 = 0x3fff;
+/// What a random number of pages moves mappings down by at most.
+const MMAP_RANDOM: u64 = 0xffff;
+/// The least that is kept between the top of the stack and mappings.
+const MIN_GAP: u64 = 128 << 20;
+/// What is kept free below a stack.
+const GUARD: u64 = 1 << 20;
 
-/// An empty memory for the program in `exe`. Errors: `ENOMEM`, `EAGAIN` when the host refuses another stub.
-pub(crate) fn new_memory(kernel: &Kernel, exe: Arc<Executable>) -> Result<Memory, Errno> {
+/// An empty memory for the program in `exe`, with random addresses or always the same, and with room for a stack up to its limit.
+/// Errors: `ENOMEM`, `EAGAIN` when the host refuses another stub.
+pub(crate) fn new_memory(
+    kernel: &Kernel,
+    exe: Arc<Executable>,
+    stack_limit: u64,
+    randomize: bool,
+) -> Result<Memory, Errno> {
     let host = kernel.host();
     let caps = host.platform.caps();
     let space = host.platform.new_space()?;
-    let random = host.entropy.next_u64();
+    let random = if randomize { host.entropy.next_u64() } else { 0 };
     let top = caps.max_address.page_down();
-    let stack_top = GuestAddr(top.0 - (random & 0x3fff) * kcore::addr::PAGE_SIZE);
-    let mmap_base = GuestAddr(top.0 - STACK_GAP - (random >> 32 & 0xffff) * kcore::addr::PAGE_SIZE);
+    let room = stack_limit.saturating_add(GUARD).clamp(MIN_GAP, top.0 / 6 * 5) & !(PAGE_SIZE - 1);
+    let gap = if randomize { room + (STACK_RANDOM + 1) * PAGE_SIZE } else { room };
+    let stack_top = GuestAddr(top.0 - (random & STACK_RANDOM) * PAGE_SIZE);
+    let mmap_base = GuestAddr(top.0 - gap - (random >> 32 & MMAP_RANDOM) * PAGE_SIZE);
     let layout = Layout { min: caps.min_address, max: caps.max_address, mmap_base, stack_top };
     let backend = Arc::new(Backend(space.clone()));
     let mm = AddressSpace::new(host.frames.clone(), backend, layout, caps.precise_faults);

@@ -124,3 +124,8 @@ fn extended_attributes() {
 fn stops() {
     same_as_here(&compile("stops", &["-static"]), &[]);
 }
+
+#[test]
+fn personality() {
+    same_as_here(&compile("personality", &["-static-pie", "-w"]), &[]);
+}

@@ -125,7 +125,7 @@ impl World {
                 // What lies before the first hole is changed.
                 let whole = model[at..at + len].iter().position(Option::is_none);
                 let expected = if whole.is_none() { Ok(()) } else { Err(Errno::ENOMEM) };
-                assert_eq!(real.mprotect(start(at), len as u64 * PAGE_SIZE, prot), expected);
+                assert_eq!(real.mprotect(start(at), len as u64 * PAGE_SIZE, prot, Prot::NONE), expected);
                 for page in model[at..at + whole.unwrap_or(len)].iter_mut().flatten() {
                     page.0 = prot;
                 }

@@ -17,6 +17,7 @@ use crate::current::CurrentTask;
 use crate::image::Executable;
 use crate::kernel::Kernel;
 use crate::loader::{self, ElfFile, Script, StackInfo};
+use crate::personality;
 use crate::space::{Memory, new_memory};
 use crate::task::{Parts, Resources, Task};
 use task::InitSpec;
@@ -53,8 +54,8 @@ pub(crate) struct LoadRequest<'a> {
     pub(crate) name: ProgramName,
     pub(crate) args: Vec<Vec<u8>>,
     pub(crate) env: Vec<Vec<u8>>,
-    /// Most bytes of arguments and environment with their pointers.
-    pub(crate) max_strings: u64,
+    /// How far the stack may grow.
+    pub(crate) stack_limit: u64,
 }
 
 /// A program that is loaded and not yet run.
@@ -91,7 +92,7 @@ pub fn exec(kernel: &Arc<Kernel>, req: ExecRequest) -> Result<CurrentTask, Errno
             name: ProgramName::Path(req.path),
             args: req.args,
             env: req.env,
-            max_strings: max_strings(rlimits.get(Resource::Stack).cur),
+            stack_limit: rlimits.get(Resource::Stack).cur,
         },
     )?;
     let thread = kernel.host().platform.new_thread(&program.memory.space)?;
@@ -151,10 +152,12 @@ pub(crate) fn load(kernel: &Kernel, req: LoadRequest<'_>) -> Result<Program, Err
     }
     let (cred, secure) = privilege::credentials(req.cred, req.task, &program.place, req.fs_is_shared)?;
     let elf = ElfFile::parse(&*program.file)?;
-    let memory = new_memory(kernel, exe)?;
+    let randomize = req.task.is_none_or(|t| personality::randomizes(t, secure));
+    let memory = new_memory(kernel, exe, req.stack_limit, randomize)?;
     let entropy = &kernel.host().entropy;
+    let place = if randomize { entropy.next_u64() } else { 0 };
     let open_interp = |name: &[u8]| ProgramName::Path(name.to_vec()).open(&ctx).map(|p| p.file);
-    let loaded = loader::load(&memory.mm, &program.file, &elf, entropy.next_u64(), open_interp)?;
+    let loaded = loader::load(&memory.mm, &program.file, &elf, place, open_interp)?;
     let mut random = [0; 16];
     entropy.fill(&mut random);
     let info = StackInfo {
@@ -166,7 +169,7 @@ pub(crate) fn load(kernel: &Kernel, req: LoadRequest<'_>) -> Result<Program, Err
         random,
         secure,
         min_signal_stack: kernel.host().platform.caps().xsave_size as u64 + 1024,
-        max_strings: req.max_strings,
+        max_strings: max_strings(req.stack_limit),
     };
     let (sp, auxv) = loader::build_stack(&memory.mm, &info)?;
     memory.image.set_auxv(auxv);

@@ -68,8 +68,12 @@ pub(crate) fn load(
         }
         None => None,
     };
+    // A program without an interpreter may be one that loads others, which need the usual place.
+    let moved = elf.relocatable && interp.is_none();
     let bias = if !elf.relocatable {
         0
+    } else if moved {
+        find_place(mm, elf)?
     } else {
         let base = DYN_BASE.wrapping_add((random & 0xfff_ffff) * PAGE_SIZE) & !(elf.align - 1);
         base.wrapping_sub(elf.span().0)
@@ -81,7 +85,7 @@ pub(crate) fn load(
     if let Some(data) = part(elf, bias, |s| s.write) {
         mm.set_data_range(data);
     }
-    let end = bias.wrapping_add(elf.span().1);
+    let end = if moved { DYN_BASE } else { bias.wrapping_add(elf.span().1) };
     mm.set_brk_start(GuestAddr(end + (random >> 32 & 0x1fff) * PAGE_SIZE));
     let entry = GuestAddr(bias.wrapping_add(elf.entry));
     let headers = elf.headers_vaddr();

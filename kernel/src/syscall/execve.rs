@@ -19,6 +19,7 @@ use super::SysResult;
 use super::limits::space_limits;
 use crate::current::CurrentTask;
 use crate::exec::{LoadRequest, Program, ProgramName, load, max_strings};
+use crate::personality;
 
 /// Longest single string with its NUL (`MAX_ARG_STRLEN`).
 const MAX_STRING: usize = 128 << 10;
@@ -96,8 +97,8 @@ async fn execute(
     envp: GuestAddr,
     check_only: bool,
 ) -> SysResult {
-    let max_strings = max_strings(cx.task.core.group().rlimit(Resource::Stack).cur);
-    let mut left = max_strings;
+    let stack_limit = cx.task.core.group().rlimit(Resource::Stack).cur;
+    let mut left = max_strings(stack_limit);
     let mut args = read_strings(cx, argv, &mut left)?;
     let env = read_strings(cx, envp, &mut left)?;
     if args.is_empty() {
@@ -115,7 +116,7 @@ async fn execute(
             name,
             args,
             env,
-            max_strings,
+            stack_limit,
         },
     )?;
     if check_only {
@@ -172,6 +173,7 @@ fn commit(cx: &mut CurrentTask, program: Program) {
     if program.secure {
         limit_stack(group);
     }
+    personality::after_exec(&core, program.secure);
     if program.secure || changed {
         core.with_fields(|f| f.pdeath_signal = None);
     }

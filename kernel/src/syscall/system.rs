@@ -11,6 +11,7 @@ use kcore::wait::WaitSet;
 
 use super::SysResult;
 use crate::current::{CurrentTask, WaitEnd};
+use crate::personality;
 use crate::restart::Restart;
 use crate::usage::LOAD_SHIFT;
 use crate::uts::{self, UtsName};
@@ -33,8 +34,10 @@ pub(crate) const MACHINE: &str = "aarch64";
 pub(super) fn uname(cx: &mut CurrentTask, buf: GuestAddr) -> SysResult {
     const FIELD: usize = 65;
     let (host, domain) = (cx.task.uts().get(UtsName::Host), cx.task.uts().get(UtsName::Domain));
+    let release = personality::release(&cx.task.core, RELEASE);
+    let machine = personality::machine(&cx.task.core, MACHINE);
     let fields =
-        [SYSNAME.as_bytes(), &host, RELEASE.as_bytes(), VERSION.as_bytes(), MACHINE.as_bytes(), &domain];
+        [SYSNAME.as_bytes(), &host, release.as_bytes(), VERSION.as_bytes(), machine.as_bytes(), &domain];
     let mut raw = [0u8; FIELD * 6];
     for (slot, text) in raw.chunks_exact_mut(FIELD).zip(fields) {
         let n = text.len().min(FIELD - 1);

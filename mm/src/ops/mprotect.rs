@@ -10,19 +10,37 @@ use crate::space::{AddressSpace, Inner, guest_range};
 use crate::types::{MapOp, Prot, VmFlags};
 
 impl AddressSpace {
-    /// Changes the protection of mappings, [`mprotect(2)`](https://man7.org/linux/man-pages/man2/mprotect.2.html).
+    /// Changes the protection of mappings, [`mprotect(2)`](https://man7.org/linux/man-pages/man2/mprotect.2.html). Those that can have
+    /// it get `implied` too.
     ///
     /// Errors: `EINVAL` for an unaligned address; `ENOMEM` if part of the range is not mapped (what is before it is changed), the
     /// range wraps, or limits are exceeded; `EACCES` if a file's open mode does not allow it.
-    pub fn mprotect(&self, addr: GuestAddr, len: u64, prot: Prot) -> Result<(), Errno> {
+    pub fn mprotect(&self, addr: GuestAddr, len: u64, prot: Prot, implied: Prot) -> Result<(), Errno> {
         self.update(|s| {
             let (start, end) = aligned(addr, len, Errno::ENOMEM)?;
-            if start == end { Ok(()) } else { s.protect(start, end, prot) }
+            if start == end {
+                Ok(())
+            } else if implied.is_empty() {
+                s.protect(start, end, prot)
+            } else {
+                s.protect_each(start, end, prot, implied)
+            }
         })
     }
 }
 
 impl Inner {
+    /// As [`Inner::protect`], mapping by mapping: they may differ in what of `implied` they can have.
+    fn protect_each(&mut self, start: u64, end: u64, prot: Prot, implied: Prot) -> Result<(), Errno> {
+        let mut at = start;
+        while at < end {
+            let v = self.vmas.find(at).ok_or(Errno::ENOMEM)?;
+            let (next, prot) = (v.end.min(end), prot | v.max_prot & implied);
+            self.protect(at, next, prot)?;
+            at = next;
+        }
+        Ok(())
+    }
     fn protect(&mut self, start: u64, end: u64, prot: Prot) -> Result<(), Errno> {
         let mut at = start;
         let mut result = Ok(());

@@ -14,6 +14,7 @@ use super::super::SysResult;
 use super::super::memory::limited;
 use super::{Caller, get, id, int};
 use crate::current::CurrentTask;
+use crate::personality;
 
 /// Permission to execute, for all three classes.
 const S_IXUGO: u32 = 0o111;
@@ -62,6 +63,7 @@ pub(in crate::syscall) fn shmat(cx: &mut CurrentTask, shmid: i32, at: GuestAddr,
         prot |= Prot::EXEC;
         wanted |= S_IXUGO;
     }
+    prot |= personality::implied(&cx.task.core, prot, max_prot);
     let caller = Caller::of(cx);
     let shm = &cx.task.ipc().shm;
     let segment = shm.attach(shmid, wanted, &caller.asker())?;

@@ -14,6 +14,7 @@ use vfs::consts::MS_NOEXEC;
 
 use super::limited;
 use crate::current::CurrentTask;
+use crate::personality;
 use crate::syscall::SysResult;
 
 /// The flags that `MAP_SHARED_VALIDATE` takes: those from before it came (`LEGACY_MAP_MASK`).
@@ -80,10 +81,11 @@ pub(in crate::syscall) fn mmap(
         Some(file) => Some(file_mapping(&file, offset, shared, prot(raw_prot))?),
         None => None,
     };
+    let possible = file.as_ref().map_or(Prot::EXEC, |f| f.max_prot);
     let at = mm.mmap(MmapRequest {
         addr,
         len,
-        prot: prot(raw_prot),
+        prot: prot(raw_prot) | personality::implied(&cx.task.core, prot(raw_prot), possible),
         shared,
         fixed: flags & MAP_FIXED != 0 || noreplace,
         noreplace,
@@ -151,7 +153,9 @@ pub(in crate::syscall) fn mprotect(
         // No mapping of x86-64 grows upwards.
         _ => return Err(if mm.vma_at(addr).is_some() { Errno::EINVAL } else { Errno::ENOMEM }),
     };
-    mm.mprotect(start, end.0 - start.0, prot(plain)).map(|()| 0)
+    let prot = prot(plain);
+    let implied = personality::implied(&cx.task.core, prot, Prot::EXEC);
+    mm.mprotect(start, end.0 - start.0, prot, implied).map(|()| 0)
 }
 
 /// `brk(2)`, the system call: the break, which is the old one if it could not be changed.
