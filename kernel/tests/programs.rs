@@ -129,3 +129,8 @@ fn stops() {
 fn personality() {
     same_as_here(&compile("personality", &["-static-pie", "-w"]), &[]);
 }
+
+#[test]
+fn unix_sockets_in_proc() {
+    same_as_here(&compile("net_unix", &["-static", "-w"]), &[]);
+}

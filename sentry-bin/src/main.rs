@@ -7,6 +7,7 @@ mod cli;
 mod compat;
 mod confine;
 mod host;
+mod limits;
 mod panic;
 mod program;
 mod sandbox;

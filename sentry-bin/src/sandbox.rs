@@ -36,7 +36,7 @@ use crate::signals::{self, Forwarder};
 use crate::terminal::{self, Console};
 use crate::tree::{Builder, HostTrees, Root, is_changed};
 use crate::user::Caller;
-use crate::{panic, program, thread};
+use crate::{limits, panic, program, thread};
 
 /// Threads that poll guest threads.
 const WORKERS: usize = 2;
@@ -67,6 +67,7 @@ impl TraceSink for StderrTrace {
 pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Result<ExitCode> {
     // First, while no other descriptors are open.
     let passed = passed(&options.pass_fds)?;
+    let limits = limits::own();
     // A host without this call is one on which they stay.
     close_others(&passed.iter().map(|(_, fd)| fd).collect::<Vec<_>>()).ok();
     let with_terminal = terminal::is_wanted();
@@ -84,6 +85,9 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
     install_parker();
     let (kernel, devices, ns) = boot(options, root, here.machine, &trees)?;
     let fs = FsContext::new(ns);
+    if matches!(root, Root::Host) {
+        fs.set_umask(limits.umask);
+    }
     let (cred, home) = match (&options.user, root) {
         (Some(user), _) => {
             let user = user.resolve(kernel.vfs(), &fs.view(), kernel.user_ns())?;
@@ -108,7 +112,8 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
     };
     let files = descriptors(console.as_ref(), &passed)?;
     let args = command.iter().map(|a| a.as_bytes().to_vec()).collect();
-    let current = match exec(&kernel, ExecRequest { path, args, env, files, fs, cred }) {
+    let rlimits = limits.rlimits;
+    let current = match exec(&kernel, ExecRequest { path, args, env, files, fs, cred, rlimits }) {
         Ok(c) => c,
         Err(e) => return Ok(cannot_run(&command[0], e)),
     };

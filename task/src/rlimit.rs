@@ -76,6 +76,10 @@ impl Default for Rlimits {
 }
 
 impl Rlimits {
+    /// Limits that `of` says.
+    pub fn from_fn(of: impl FnMut(Resource) -> Rlimit) -> Rlimits {
+        Rlimits(Resource::ALL.map(of))
+    }
     /// The limits of `r`.
     pub fn get(&self, r: Resource) -> Rlimit {
         self.0[r as usize]

@@ -11,6 +11,7 @@ use kcore::frame::FrameStore;
 use kcore::machine::Machine;
 use kernel::{ExecRequest, Host, Kernel, exec};
 use mm::{FrameAllocator, VecMemory};
+use task::rlimit::Rlimits;
 use task::signal::{SigInfo, Signal};
 use vfs::anon::FifoTable;
 use vfs::fs::devfs::DeviceRegistry;
@@ -74,7 +75,7 @@ fn run_kernel(frames: Arc<FrameAllocator>, arena: &[u8], script: Script) -> Weak
     let cred = Credentials::root(kernel.user_ns().clone());
     let (files, fs) = (FdTable::new(), FsContext::new(ns));
     let (path, args) = (b"/init".to_vec(), vec![b"init".to_vec()]);
-    let request = ExecRequest { path, args, env: Vec::new(), files, fs, cred };
+    let request = ExecRequest { path, args, env: Vec::new(), files, fs, cred, rlimits: Rlimits::default() };
     kernel.start(exec(&kernel, request).expect("the scripted program can be executed"));
     kernel.executor().work();
     weak

@@ -41,6 +41,8 @@ pub struct ExecRequest {
     pub fs: Arc<FsContext>,
     /// Who runs it.
     pub cred: Credentials,
+    /// What it may use.
+    pub rlimits: Rlimits,
 }
 
 /// What to load, and for whom.
@@ -81,7 +83,7 @@ pub(crate) fn max_strings(stack_limit: u64) -> u64 {
 ///
 /// Errors: as [execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html), and `EAGAIN` without a process number.
 pub fn exec(kernel: &Arc<Kernel>, req: ExecRequest) -> Result<CurrentTask, Errno> {
-    let rlimits = Rlimits::default();
+    let rlimits = req.rlimits;
     let program = load(
         kernel,
         LoadRequest {

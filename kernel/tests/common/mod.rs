@@ -18,6 +18,7 @@ use mm::FrameAllocator;
 use platform::Sleeper;
 use platform::host::{HostClock, HostEntropy, HostMemory, host_machine, install_parker};
 use platform::ptrace::PtracePlatform;
+use task::rlimit::Rlimits;
 use vfs::anon::FifoTable;
 use vfs::consts::{O_CREAT, O_WRONLY};
 use vfs::fs::devfs::{DeviceRegistry, populate};
@@ -144,7 +145,8 @@ pub fn run(program: &Path, args: &[&str]) -> Outcome {
         std::iter::once("program").chain(args.iter().copied()).map(|a| a.as_bytes().to_vec()).collect();
     let env = vec![b"HOME=/".to_vec(), b"LC_ALL=C".to_vec()];
     let cred = Credentials::root(kernel.user_ns().clone());
-    let request = ExecRequest { path: b"/program".to_vec(), args, env, files, fs, cred };
+    let request =
+        ExecRequest { path: b"/program".to_vec(), args, env, files, fs, cred, rlimits: Rlimits::default() };
     let current = exec(&kernel, request).unwrap();
     kernel.start(current);
     std::thread::scope(|s| {

@@ -142,7 +142,15 @@ impl World {
         let World { sim, kernel, fs, files, output, memory } = self;
         let cred = Credentials::root(kernel.user_ns().clone());
         let args = vec![b"main".to_vec()];
-        let request = ExecRequest { path: b"/main".to_vec(), args, env: Vec::new(), files, fs, cred };
+        let request = ExecRequest {
+            path: b"/main".to_vec(),
+            args,
+            env: Vec::new(),
+            files,
+            fs,
+            cred,
+            rlimits: task::rlimit::Rlimits::default(),
+        };
         kernel.start(exec(&kernel, request).unwrap());
         let machine = OnSim(kernel);
         let end = catch_unwind(AssertUnwindSafe(|| drive(&sim, &machine, STEPS))).map_err(|e| message(&*e));

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use rustix::process::{Signal, geteuid};
 
-use crate::sandbox::{PLATFORMS, Running, finish, run, sentry};
+use crate::sandbox::{PLATFORMS, Running, directory, finish, run, sentry};
 
 #[test]
 fn the_status_is_passed_on() {
@@ -120,4 +120,18 @@ fn the_caller_of_do_is_the_same_user_inside() {
     let mut inside = Command::new(env!("CARGO_BIN_EXE_sentry-bin"));
     inside.args(["do", "--", "id"]);
     assert_eq!(stdout(inside), stdout(id()));
+}
+
+#[test]
+fn limits_and_umask_are_the_callers() {
+    let setup = "umask 027; ulimit -n 200 -S; ulimit -c 0; ulimit -s 4096";
+    let script = "umask; cat /proc/self/limits; touch new; stat -c %a new; rm new";
+    let dir = directory("limits");
+    let mut here = Command::new("bash");
+    here.args(["-c", &format!("{setup}; {script}")]).current_dir(&dir);
+    let mut inside = Command::new("bash");
+    inside.args(["-c", &format!("{setup}; exec \"$@\""), "bash", env!("CARGO_BIN_EXE_sentry-bin")]);
+    inside.args(["do", "--", "bash", "-c", script]).current_dir(&dir);
+    assert_eq!(stdout(inside), stdout(here));
+    fs::remove_dir_all(dir).unwrap();
 }
