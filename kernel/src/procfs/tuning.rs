@@ -61,14 +61,16 @@ pub(super) fn limits(of: &TaskRef) -> Result<Vec<u8>, Errno> {
     let show = |n: u64| if n == INFINITY { String::from("unlimited") } else { n.to_string() };
     for (resource, (name, unit)) in Resource::ALL.into_iter().zip(ROWS) {
         let l = of.task.group().rlimit(resource);
-        line!(t, "{name:<25} {:<20} {:<20} {unit:<10}", show(l.cur), show(l.max));
+        // What has no unit ends the line early.
+        let unit = if unit.is_empty() { String::new() } else { alloc::format!("{unit:<10}") };
+        line!(t, "{name:<25} {:<20} {:<20} {unit}", show(l.cur), show(l.max));
     }
     Ok(t.into_bytes())
 }
 
 /// `personality`.
-pub(super) fn personality(_: &TaskRef) -> Result<Vec<u8>, Errno> {
-    Ok(b"00000000\n".to_vec())
+pub(super) fn personality(of: &TaskRef) -> Result<Vec<u8>, Errno> {
+    Ok(alloc::format!("{:08x}\n", of.task.with_fields(|f| f.personality)).into_bytes())
 }
 
 /// `oom_score`: by the share of memory that the process uses, moved by its adjustment; 666 for one that uses nothing.
