@@ -14,6 +14,7 @@ use platform::{GuestThread, UserRegs};
 
 use crate::kernel::Kernel;
 use crate::restart::Restarts;
+use crate::strace::TracedCall;
 use crate::task::Task;
 use task::ExitStatus;
 
@@ -56,6 +57,8 @@ pub struct CurrentTask {
     pub(crate) exception: Exception,
     /// Whether its tracer lets it run one instruction.
     pub(crate) stepping: bool,
+    /// The system call that `--strace` shows.
+    pub(crate) traced_call: TracedCall,
     /// The system calls that signals interrupted.
     pub(crate) restarts: Mutex<Restarts>,
 }
@@ -86,6 +89,7 @@ impl CurrentTask {
             exiting: None,
             exception: Exception::default(),
             stepping: false,
+            traced_call: TracedCall::default(),
             restarts: Mutex::new(&RESTARTS, Restarts::default()),
         }
     }
@@ -130,6 +134,7 @@ impl CurrentTask {
                 }
             }
             self.note_wait(set, deadline);
+            self.trace_wait();
             Poll::Pending
         })
         .await;
@@ -160,6 +165,7 @@ impl CurrentTask {
                 return Poll::Ready(());
             }
             self.note_wait(set, None);
+            self.trace_wait();
             Poll::Pending
         })
         .await;

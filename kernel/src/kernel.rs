@@ -25,6 +25,7 @@ use crate::nameless::Nameless;
 use crate::namespace::NamespaceNumbers;
 use crate::run::run_task;
 use crate::sched::Executor;
+use crate::strace::{Strace, TraceSink};
 use crate::usage::{Load, metered};
 use crate::uts::UtsNamespace;
 use crate::waits::Waits;
@@ -33,12 +34,6 @@ static INIT: LockClass = LockClass::new("init's status", 920);
 
 /// First minor number of file systems that no mount namespace made: above all that those give.
 const OWN_DEVICES: u32 = 1 << 19;
-
-/// Takes lines about system calls, for `--strace`.
-pub trait TraceSink: Send + Sync {
-    /// One finished system call.
-    fn line(&self, line: &str);
-}
 
 /// What a kernel runs on.
 pub struct Host {
@@ -74,6 +69,7 @@ pub struct Kernel {
     init: Mutex<(Option<GroupId>, Option<ExitStatus>)>,
     nameless: Nameless,
     load: Load,
+    strace: Option<Strace>,
     lock_waits: LockWaits,
     waits: Waits,
     boot_id: String,
@@ -95,6 +91,7 @@ impl Kernel {
         let memfds = Memfds::new(&host);
         let ipc = Ipc::new(user_ns.clone(), make_dev(0, OWN_DEVICES), host.clock.clone());
         let nameless = Nameless::new(&host.clock);
+        let strace = host.trace.clone().map(Strace::new);
         Arc::new(Kernel {
             host,
             vfs,
@@ -110,6 +107,7 @@ impl Kernel {
             init: Mutex::new(&INIT, (None, None)),
             nameless,
             load,
+            strace,
             lock_waits: LockWaits::default(),
             waits: Waits::default(),
             memfds,
@@ -122,6 +120,10 @@ impl Kernel {
     /// What it runs on.
     pub fn host(&self) -> &Host {
         &self.host
+    }
+    /// The trace of system calls, if anybody wants it.
+    pub(crate) fn strace(&self) -> Option<&Strace> {
+        self.strace.as_ref()
     }
     /// Services of path operations.
     pub fn vfs(&self) -> &Vfs {

@@ -29,6 +29,17 @@ const ERESTARTNOINTR: u64 = 513_u64.wrapping_neg();
 const ERESTARTNOHAND: u64 = 514_u64.wrapping_neg();
 const ERESTART_RESTARTBLOCK: u64 = 516_u64.wrapping_neg();
 
+/// How traces show a call that will perhaps be made again; `None` for any other result.
+pub(crate) fn restart_name(value: u64) -> Option<&'static str> {
+    match value {
+        ERESTARTSYS => Some("ERESTARTSYS (To be restarted if SA_RESTART is set)"),
+        ERESTARTNOINTR => Some("ERESTARTNOINTR (To be restarted)"),
+        ERESTARTNOHAND => Some("ERESTARTNOHAND (To be restarted if no handler)"),
+        ERESTART_RESTARTBLOCK => Some("ERESTART_RESTARTBLOCK (Interrupted by signal)"),
+        _ => None,
+    }
+}
+
 impl Restart {
     fn code(self) -> u64 {
         match self {

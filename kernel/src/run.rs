@@ -53,6 +53,7 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
             Err(_) => cx.exiting = Some(ExitStatus::Signaled { signal: Signal::KILL, core: false }),
         }
     };
+    cx.trace_end(status);
     if cx.task.core.is_traced() {
         cx.stop_at_end(status).await;
     }

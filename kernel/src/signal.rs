@@ -6,7 +6,7 @@ use kcore::wait::WaitSet;
 use platform::{FpuState, UserRegs};
 use task::ExitStatus;
 use task::signal::frame_x86_64::{FrameRegs, XsaveLayout, build_frame};
-use task::signal::{Action, SaFlags, SigAction, SigInfo, Signal};
+use task::signal::{Action, SaFlags, SigAction, SigFields, SigInfo, Signal};
 
 use crate::current::CurrentTask;
 use crate::run::NO_CALL;
@@ -22,6 +22,11 @@ impl CurrentTask {
         self.task.core.take_interrupt();
         while self.exiting.is_none() {
             let Some(delivery) = table.dequeue(&self.task.core) else { break };
+            // What only ends a thread of a process that dies is no signal.
+            let dies = matches!(delivery.action, Action::Terminate { .. });
+            if delivery.action != Action::Traced && !(dies && delivery.info.fields == SigFields::None) {
+                self.trace_signal(&delivery.info);
+            }
             match delivery.action {
                 Action::Ignore | Action::Continue => {}
                 Action::Traced => self.stand_for_tracer().await,

@@ -17,7 +17,7 @@ fn hello() {
         outcome.trace
     );
     assert_eq!(outcome.status, ExitStatus::Exited(43));
-    assert!(outcome.trace.contains("write(fd=1"), "{}", outcome.trace);
+    assert!(outcome.trace.contains("write(1, \"hello"), "{}", outcome.trace);
 }
 
 #[test]

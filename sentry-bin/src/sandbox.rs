@@ -53,10 +53,10 @@ struct HostFacts {
 struct StderrTrace(Mutex<std::io::Stderr>);
 
 impl TraceSink for StderrTrace {
-    fn line(&self, line: &str) {
+    fn text(&self, text: &str) {
         let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody is left to tell if standard error is closed.
-        writeln!(out, "{line}").ok();
+        out.write_all(text.as_bytes()).ok();
     }
 }
 

@@ -94,9 +94,9 @@ fn kill_all(kernel: &Weak<Kernel>) {
 fn trace() -> Option<Arc<dyn kernel::TraceSink>> {
     struct Stderr(Mutex<()>);
     impl kernel::TraceSink for Stderr {
-        fn line(&self, line: &str) {
+        fn text(&self, text: &str) {
             let _guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            eprintln!("{line}");
+            eprint!("{text}");
         }
     }
     std::env::var_os("PICKET_TRACE").map(|_| Arc::new(Stderr(Mutex::new(()))) as Arc<dyn kernel::TraceSink>)

@@ -1,17 +1,36 @@
 //! How the raw registers of a system call become typed arguments.
 
 use alloc::string::String;
-use core::fmt::Write;
+use core::any::TypeId;
+use core::ffi::c_char;
+use core::fmt::Write as _;
 
 use kcore::addr::GuestAddr;
 use kcore::id::{Fd, Pid};
-use kcore::user::UserPtr;
+use kcore::user::{UserPtr, Write};
+
+/// What is behind an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A string that ends with a zero.
+    Text,
+    /// Bytes that the call loads; the next argument says how many.
+    Loaded,
+    /// Bytes that the call stores, as many as it returns.
+    Stored,
+    /// Something else, or nothing.
+    Other,
+}
 
 /// A type that an argument register can hold. Linux defines for each argument which bits of the register count; that is
 /// what `from_reg` takes, and nothing is checked that a handler should check.
 pub(crate) trait Arg: Sized {
     /// Name in tables.
     const KIND: &'static str;
+    /// What is behind it.
+    fn shape() -> Shape {
+        Shape::Other
+    }
     /// The argument in this register.
     fn from_reg(reg: u64) -> Self;
     /// Appends the register as traces show it.
@@ -19,7 +38,7 @@ pub(crate) trait Arg: Sized {
 }
 
 /// The low 32 bits, as a signed number: what a C `int` argument is.
-pub(super) fn low_int(reg: u64) -> i32 {
+pub(crate) fn low_int(reg: u64) -> i32 {
     let [a, b, c, d, ..] = reg.to_le_bytes();
     i32::from_le_bytes([a, b, c, d])
 }
@@ -58,8 +77,20 @@ impl Arg for usize {
     }
 }
 
-impl<T, M> Arg for UserPtr<T, M> {
+impl<T: 'static, M: 'static> Arg for UserPtr<T, M> {
     const KIND: &'static str = "ptr";
+    fn shape() -> Shape {
+        let (pointee, mode) = (TypeId::of::<T>(), TypeId::of::<M>());
+        if pointee == TypeId::of::<c_char>() {
+            Shape::Text
+        } else if pointee != TypeId::of::<u8>() {
+            Shape::Other
+        } else if mode == TypeId::of::<Write>() {
+            Shape::Stored
+        } else {
+            Shape::Loaded
+        }
+    }
     fn from_reg(reg: u64) -> Self {
         UserPtr::new(GuestAddr(reg))
     }

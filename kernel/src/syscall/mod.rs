@@ -61,6 +61,7 @@ mod timerfd;
 mod wait;
 mod xattr;
 
+pub(crate) use args::{Shape, low_int};
 pub(crate) use futex::leave_futexes;
 pub(crate) use ipc::leave_ipc;
 pub(crate) use process::clear_child_tid;
@@ -102,17 +103,17 @@ pub(crate) async fn handle(cx: &mut CurrentTask) {
 async fn serve(cx: &mut CurrentTask) {
     let (nr, args) = cx.requested_call();
     let before = cx.regs;
+    cx.trace_entry(nr, args);
     let result = match u32::try_from(nr) {
         Ok(nr) => table::dispatch(cx, nr, args).await,
         Err(_) => Err(Errno::ENOSYS),
     };
     // An interruption that the handler made something else of does not restart the call.
     let restart = cx.take_interrupted().filter(|_| result == Err(Errno::EINTR));
-    if let Some(sink) = &cx.kernel.host().trace {
-        sink.line(&table::trace_line(cx.task.tid(), nr, args, result));
-    }
+    let value = restart.unwrap_or_else(|| return_value(result));
     // A call that replaced the registers (execve, rt_sigreturn) has set its own return value.
     if cx.regs.rip == before.rip && cx.regs.rsp == before.rsp {
-        cx.regs.rax = restart.unwrap_or_else(|| return_value(result));
+        cx.regs.rax = value;
     }
+    cx.trace_exit(value);
 }

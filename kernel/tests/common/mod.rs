@@ -58,13 +58,11 @@ impl Sleeper for Sleep {
 struct Lines(Mutex<String>);
 
 impl TraceSink for Lines {
-    fn line(&self, line: &str) {
+    fn text(&self, text: &str) {
         if std::env::var_os("PICKET_TRACE").is_some() {
-            eprintln!("{line}");
+            eprint!("{text}");
         }
-        let mut all = self.0.lock().unwrap();
-        all.push_str(line);
-        all.push('\n');
+        self.0.lock().unwrap().push_str(text);
     }
 }
 

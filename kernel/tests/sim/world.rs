@@ -55,12 +55,14 @@ impl FileOps for Output {
     }
 }
 
-/// Puts finished system calls into the simulation's trace.
+/// Puts system calls into the simulation's trace.
 struct Calls(Sim);
 
 impl TraceSink for Calls {
-    fn line(&self, line: &str) {
-        self.0.note(line);
+    fn text(&self, text: &str) {
+        for part in text.lines() {
+            self.0.note(part);
+        }
     }
 }
 

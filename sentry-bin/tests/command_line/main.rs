@@ -7,3 +7,4 @@ mod remains;
 mod roots;
 mod sandbox;
 mod status;
+mod trace;
