@@ -1,5 +1,7 @@
 //! What a kernel asks of the host it runs on. Nothing else in the `no_std` crates reads clocks or randomness.
 
+use alloc::sync::Weak;
+
 use abi::Errno;
 
 /// Nanoseconds on some clock.
@@ -14,10 +16,44 @@ pub enum ClockSource {
     Realtime,
 }
 
+/// How the clocks follow from a counter that guests can read themselves, such as the time-stamp counter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CounterScale {
+    /// The counter at one moment.
+    pub base: u64,
+    /// The monotonic clock at that moment.
+    pub nanos: Nanos,
+    /// Nanoseconds for each step of the counter, in units of 2^-32.
+    pub rate: u64,
+    /// Steps after `base` from which on this must not be used any more.
+    pub limit: u64,
+    /// What to add to the monotonic clock for `CLOCK_REALTIME`, modulo 2^64.
+    pub realtime: u64,
+}
+
+impl CounterScale {
+    /// The monotonic clock at `counter`; at most what it was at the base for an earlier one.
+    pub fn monotonic(&self, counter: u64) -> Nanos {
+        let steps = counter.saturating_sub(self.base);
+        let nanos = (u128::from(steps) * u128::from(self.rate)) >> 32;
+        self.nanos.wrapping_add(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// Where a clock leaves its scale for those who read the counter themselves.
+pub trait ScaleSink: Send + Sync {
+    /// Nobody may use the old scale for counter values read from now on; [`ScaleSink::set`] follows at once.
+    fn open(&self);
+    /// The scale in force.
+    fn set(&self, scale: &CounterScale);
+}
+
 /// The host's clocks.
 pub trait Clock: Send + Sync {
     /// Nanoseconds now on `source`.
     fn now(&self, source: ClockSource) -> Nanos;
+    /// Keeps `sink`, as long as it lives, told of the scale by which this clock itself goes. Default: there is none.
+    fn share(&self, _sink: Weak<dyn ScaleSink>) {}
     /// Nanoseconds now on the monotonic clock.
     fn monotonic(&self) -> Nanos {
         self.now(ClockSource::Monotonic)
@@ -58,4 +94,21 @@ pub unsafe trait MemoryFile: Send + Sync {
     ///
     /// Errors: whatever the host says; the pages then keep their content.
     fn decommit(&self, offset: u64, len: u64) -> Result<(), Errno>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_is_exact_and_never_goes_back() {
+        let scale = CounterScale { base: 1_000, nanos: 500, rate: 1 << 31, ..CounterScale::default() };
+        assert_eq!(scale.monotonic(1_000), 500);
+        assert_eq!(scale.monotonic(1_007), 503);
+        assert_eq!(scale.monotonic(10), 500);
+        // A day of a counter of 4 GHz.
+        let day = 86_400 * 4_000_000_000;
+        let scale = CounterScale { rate: 1 << 30, ..CounterScale::default() };
+        assert_eq!(scale.monotonic(day), 86_400 * 1_000_000_000);
+    }
 }

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::Errno;
 use kcore::cred::UserNamespace;
+use kcore::frame::FrameStore;
 use kcore::host::{Clock, Entropy};
 use kcore::machine::Machine;
 use kcore::sync::{LockClass, Mutex};
@@ -28,6 +29,7 @@ use crate::sched::Executor;
 use crate::strace::{Strace, TraceSink};
 use crate::usage::{Load, metered};
 use crate::uts::UtsNamespace;
+use crate::vdso::Vdso;
 use crate::waits::Waits;
 
 static INIT: LockClass = LockClass::new("init's status", 920);
@@ -77,6 +79,7 @@ pub struct Kernel {
     devices: AtomicU32,
     lease_break_time: AtomicU32,
     memfds: Result<Memfds, Errno>,
+    vdso: Result<Vdso, Errno>,
 }
 
 impl Kernel {
@@ -89,6 +92,8 @@ impl Kernel {
         let load = Load::new(host.clock.monotonic());
         let boot_id = uuid(&*host.entropy);
         let memfds = Memfds::new(&host);
+        let store: Arc<dyn FrameStore> = host.frames.clone();
+        let vdso = Vdso::new(&store, &*host.clock);
         let ipc = Ipc::new(user_ns.clone(), make_dev(0, OWN_DEVICES), host.clock.clone());
         let nameless = Nameless::new(&host.clock);
         let strace = host.trace.clone().map(Strace::new);
@@ -111,6 +116,7 @@ impl Kernel {
             lock_waits: LockWaits::default(),
             waits: Waits::default(),
             memfds,
+            vdso,
             boot_id,
             logins: AtomicU32::new(1),
             devices: AtomicU32::new(OWN_DEVICES + 1),
@@ -175,6 +181,10 @@ impl Kernel {
     /// Where memfds live. Errors: `ENOSPC` if there was no memory for that.
     pub(crate) fn memfds(&self) -> Result<&Memfds, Errno> {
         self.memfds.as_ref().map_err(|e| *e)
+    }
+    /// What programs call to know the time. Errors: `ENOMEM` if there was no memory for it.
+    pub(crate) fn vdso(&self) -> Result<&Vdso, Errno> {
+        self.vdso.as_ref().map_err(|e| *e)
     }
     /// Unix sockets.
     pub fn unix(&self) -> &Arc<UnixDomain> {

@@ -37,6 +37,7 @@ mod tty;
 mod usage;
 mod usermem;
 mod uts;
+mod vdso;
 mod waits;
 
 pub use self::task::{Resources, Task};

@@ -134,3 +134,8 @@ fn personality() {
 fn unix_sockets_in_proc() {
     same_as_here(&compile("net_unix", &["-static", "-w"]), &[]);
 }
+
+#[test]
+fn clocks() {
+    same_as_here(&compile("clocks", &["-static", "-pthread", "-w"]), &[]);
+}

@@ -222,6 +222,9 @@ impl FrameStore for FrameAllocator {
     fn write(&self, at: FileOffset, src: &[u8]) {
         self.memory.write(at.0, src);
     }
+    fn store_u32(&self, at: FileOffset, value: u32) {
+        self.memory.store_u32(at.0, value);
+    }
     fn copy(&self, from: FileOffset, to: FileOffset, len: u64) {
         self.memory.copy(from.0, to.0, usize::try_from(len).expect("length of a copy"));
     }

@@ -17,6 +17,8 @@ pub mod sim;
 #[cfg(feature = "systrap")]
 pub mod systrap;
 mod traits;
+#[cfg(target_arch = "x86_64")]
+pub mod vdso;
 
 pub use regs::{FpuState, UserRegs};
 pub use traits::{

@@ -20,7 +20,7 @@ use kernel::{CurrentTask, ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec
 use mm::FrameAllocator;
 use platform::Platform;
 use platform::host::{
-    HostClock, HostEntropy, HostMemory, HostSignals, close_others, host_machine, inherited, install_parker,
+    CounterClock, HostEntropy, HostMemory, HostSignals, close_others, host_machine, inherited, install_parker,
 };
 use platform::ptrace::PtracePlatform;
 use platform::systrap::SystrapPlatform;
@@ -46,6 +46,7 @@ const MAX_FD: usize = 1024;
 /// What the host tells of itself before the confinement.
 struct HostFacts {
     machine: Machine,
+    clock: Arc<dyn Clock>,
     directory: Result<PathBuf>,
     caller: Caller,
 }
@@ -79,11 +80,12 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
         Side::Sentry(confinement) => confinement,
     };
     // What is asked of the host's own files comes before it has no names any more.
-    let here = HostFacts { machine: host_machine(), directory: program::current_dir(), caller };
+    let (machine, clock) = (host_machine(), Arc::new(CounterClock::new()));
+    let here = HostFacts { machine, clock, directory: program::current_dir(), caller };
     let trees = HostTrees::open(root, &options.binds, confinement.has_one_user())?;
     confinement.enter(&trees.all())?;
     install_parker();
-    let (kernel, devices, ns) = boot(options, root, here.machine, &trees)?;
+    let (kernel, devices, ns) = boot(options, root, here.machine, here.clock, &trees)?;
     let fs = FsContext::new(ns);
     if matches!(root, Root::Host) {
         fs.set_umask(limits.umask);
@@ -130,6 +132,7 @@ fn boot(
     options: &Options,
     root: &Root,
     machine: Machine,
+    clock: Arc<dyn Clock>,
     trees: &HostTrees,
 ) -> Result<(Arc<Kernel>, Arc<DeviceRegistry>, Arc<MountNamespace>)> {
     let memory = HostMemory::new().map_err(|e| anyhow!("the host refuses memory for the guest: {e}"))?;
@@ -138,7 +141,6 @@ fn boot(
         PlatformName::Systrap => SystrapPlatform::new(&memory)?,
     };
     let frames = FrameAllocator::new(memory);
-    let clock: Arc<dyn Clock> = Arc::new(HostClock);
     let entropy: Arc<dyn Entropy> = Arc::new(HostEntropy);
     let devices = Arc::new(DeviceRegistry::new(entropy.clone(), Some(Arc::new(FifoTable::new()))));
     let vfs = Vfs { clock: clock.clone(), special: devices.clone() };

@@ -43,6 +43,10 @@ pub trait FrameStore: Send + Sync {
     fn read(&self, at: FileOffset, dst: &mut [u8]);
     /// Copies to the memory file.
     fn write(&self, at: FileOffset, src: &[u8]);
+    /// Stores a word at an address that is a multiple of four, all of it at once, after all that was written before.
+    fn store_u32(&self, at: FileOffset, value: u32) {
+        self.write(at, &value.to_ne_bytes());
+    }
     /// Copies within the memory file; the ranges must not overlap.
     fn copy(&self, from: FileOffset, to: FileOffset, len: u64);
     /// Zeroes `len` bytes.

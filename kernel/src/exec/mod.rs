@@ -160,6 +160,7 @@ pub(crate) fn load(kernel: &Kernel, req: LoadRequest<'_>) -> Result<Program, Err
     let place = if randomize { entropy.next_u64() } else { 0 };
     let open_interp = |name: &[u8]| ProgramName::Path(name.to_vec()).open(&ctx).map(|p| p.file);
     let loaded = loader::load(&memory.mm, &program.file, &elf, place, open_interp)?;
+    let vdso = kernel.vdso()?.map(&memory.mm)?;
     let mut random = [0; 16];
     entropy.fill(&mut random);
     let info = StackInfo {
@@ -167,6 +168,7 @@ pub(crate) fn load(kernel: &Kernel, req: LoadRequest<'_>) -> Result<Program, Err
         env: &req.env,
         path: &shown,
         loaded: &loaded,
+        vdso,
         cred: &cred,
         random,
         secure,

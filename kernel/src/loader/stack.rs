@@ -32,6 +32,7 @@ const AT_CLKTCK: u64 = 17;
 const AT_SECURE: u64 = 23;
 const AT_RANDOM: u64 = 25;
 const AT_EXECFN: u64 = 31;
+const AT_SYSINFO_EHDR: u64 = 33;
 const AT_MINSIGSTKSZ: u64 = 51;
 
 /// What goes on the stack.
@@ -41,6 +42,8 @@ pub(crate) struct StackInfo<'a> {
     /// The path that was executed (`AT_EXECFN`).
     pub(crate) path: &'a [u8],
     pub(crate) loaded: &'a Loaded,
+    /// The vDSO's image (`AT_SYSINFO_EHDR`).
+    pub(crate) vdso: GuestAddr,
     pub(crate) cred: &'a Credentials,
     pub(crate) random: [u8; 16],
     /// Whether the program gained privileges (`AT_SECURE`).
@@ -130,6 +133,7 @@ fn range(start: GuestAddr, end: GuestAddr) -> Result<GuestRange, Errno> {
 fn auxv(info: &StackInfo<'_>, [path, platform, random]: [u64; 3]) -> Vec<u64> {
     let (l, c) = (info.loaded, info.cred);
     let aux = [
+        (AT_SYSINFO_EHDR, info.vdso.0),
         (AT_MINSIGSTKSZ, info.min_signal_stack),
         (AT_HWCAP, hwcap()),
         (AT_PAGESZ, 4096),

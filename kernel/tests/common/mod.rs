@@ -16,7 +16,7 @@ use kcore::io::{IoResult, IoSource, SliceSource};
 use kernel::{ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec};
 use mm::FrameAllocator;
 use platform::Sleeper;
-use platform::host::{HostClock, HostEntropy, HostMemory, host_machine, install_parker};
+use platform::host::{CounterClock, HostEntropy, HostMemory, host_machine, install_parker};
 use platform::ptrace::PtracePlatform;
 use task::rlimit::Rlimits;
 use vfs::anon::FifoTable;
@@ -99,7 +99,7 @@ pub fn run(program: &Path, args: &[&str]) -> Outcome {
     let memory = HostMemory::new().unwrap();
     let platform = PtracePlatform::new(&memory).unwrap();
     let frames = FrameAllocator::new(memory);
-    let clock: Arc<dyn Clock> = Arc::new(HostClock);
+    let clock: Arc<dyn Clock> = Arc::new(CounterClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(HostEntropy);
     let store: Arc<dyn FrameStore> = frames.clone();
     let ids = Arc::new(MountIds::default());

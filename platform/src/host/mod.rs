@@ -3,6 +3,7 @@
 mod barrier;
 mod clock;
 pub mod confine;
+mod counter;
 mod entropy;
 mod info;
 mod inherited;
@@ -14,6 +15,7 @@ mod signals;
 
 pub use barrier::{barrier, register_barrier};
 pub use clock::HostClock;
+pub use counter::CounterClock;
 pub use entropy::HostEntropy;
 pub use info::host_machine;
 pub use inherited::{close_others, inherited};

@@ -68,3 +68,10 @@ fn dates_and_sleep() {
         },
     );
 }
+
+#[test]
+fn clocks_are_told_by_the_vdso() {
+    same(
+        "grep -o 'r-xp 00000000 00:00 0  *.vdso.' /proc/self/maps; grep -c 'r--p .*.vvar.$' /proc/self/maps",
+    );
+}
