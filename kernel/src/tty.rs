@@ -41,6 +41,13 @@ impl Kernel {
 }
 
 impl CurrentTask {
+    /// Hangs up the caller's controlling terminal, if it has one.
+    pub(crate) fn hang_up_tty(&self) {
+        let tty = self.kernel.processes().controlling_tty(self.task.core.group());
+        if let Some(tty) = tty.and_then(Terminal::of) {
+            tty.hang_up();
+        }
+    }
     /// Stops the caller's process group by `signal` if it is in the background of `tty`, its controlling terminal.
     ///
     /// Errors: `EIO` for a group that nobody could continue, and for a reader that does not want the signal; after the signal `EINTR`

@@ -91,6 +91,11 @@ fn owners_and_leases() {
 }
 
 #[test]
+fn queries() {
+    same_as_here(&compile("queries", &["-static", "-w"]), &[]);
+}
+
+#[test]
 fn signals() {
     same_as_here(&compile("signals", &["-static", "-w"]), &[]);
 }

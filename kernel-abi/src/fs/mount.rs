@@ -123,6 +123,72 @@ layout! {
         /// User namespace for `MOUNT_ATTR_IDMAP`.
         userns_fd: u64,
     }
+    /// `struct statmount`, without the strings that follow it.
+    pub struct Statmount = general::statmount {
+        /// Size, with the strings.
+        size: u32,
+        /// Options of the file system, as a place among the strings.
+        mnt_opts: u32,
+        /// What is told.
+        mask: u64,
+        /// Device number of the file system.
+        sb_dev_major: u32,
+        /// Its lower part.
+        sb_dev_minor: u32,
+        /// Magic number of the file system's type.
+        sb_magic: u64,
+        /// `MS_RDONLY`, `MS_SYNCHRONOUS`, `MS_DIRSYNC`, `MS_LAZYTIME`.
+        sb_flags: u32,
+        /// Type of the file system, among the strings.
+        fs_type: u32,
+        /// Number of the mount.
+        mnt_id: u64,
+        /// Number of the mount that it is on.
+        mnt_parent_id: u64,
+        /// Number of the mount in `mountinfo`.
+        mnt_id_old: u32,
+        /// Number of the mount that it is on, in `mountinfo`.
+        mnt_parent_id_old: u32,
+        /// `MOUNT_ATTR_*`.
+        mnt_attr: u64,
+        /// `MS_SHARED` and its kin.
+        mnt_propagation: u64,
+        /// Peer group.
+        mnt_peer_group: u64,
+        /// Peer group that events come from.
+        mnt_master: u64,
+        /// Nearest peer group below the root that events come from.
+        propagate_from: u64,
+        /// The part of the file system that shows, among the strings.
+        mnt_root: u32,
+        /// Where it is mounted, among the strings.
+        mnt_point: u32,
+        /// Number of the mount namespace.
+        mnt_ns_id: u64,
+        /// Subtype of the file system, among the strings.
+        fs_subtype: u32,
+        /// What is mounted, among the strings.
+        sb_source: u32,
+        /// How many options there are one by one.
+        opt_num: u32,
+        /// Where they are.
+        opt_array: u32,
+        /// How many options of security modules there are.
+        opt_sec_num: u32,
+        /// Where they are.
+        opt_sec_array: u32,
+        /// What the kernel can tell.
+        supported_mask: u64,
+        /// Lines of the mount's map of users.
+        mnt_uidmap_num: u32,
+        /// Where they are.
+        mnt_uidmap: u32,
+        /// Lines of the mount's map of groups.
+        mnt_gidmap_num: u32,
+        /// Where they are.
+        mnt_gidmap: u32,
+        @pad __spare2: [u64; 43],
+    }
     /// `struct mnt_id_req` of `statmount(2)` and `listmount(2)`.
     pub struct MntIdReq = general::mnt_id_req {
         /// Size of this structure.

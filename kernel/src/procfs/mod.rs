@@ -31,6 +31,8 @@ use vfs::fs::pseudo::PseudoFs;
 
 use crate::kernel::Kernel;
 
+pub(crate) use mounts::root_in_fs;
+
 /// `PROC_SUPER_MAGIC`.
 const MAGIC: u64 = 0x9fa0;
 

@@ -120,7 +120,7 @@ fn propagation(m: &Mount) -> String {
 }
 
 /// The part of the file system that the mount shows.
-fn root_in_fs(m: &Arc<Mount>) -> Vec<u8> {
+pub(crate) fn root_in_fs(m: &Arc<Mount>) -> Vec<u8> {
     let mut names = Vec::new();
     let mut at = m.root().clone();
     while let Some(up) = at.parent() {

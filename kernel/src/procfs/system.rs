@@ -248,7 +248,7 @@ fn row(t: &mut Text, name: &str, value: &str) {
 
 fn filesystems(_: &Arc<Kernel>, _: &Proc) -> Text {
     let mut t = Text::default();
-    for name in ["sysfs", "tmpfs", "proc", "devtmpfs", "devpts", "mqueue", "overlay"] {
+    for name in crate::syscall::FILE_SYSTEMS {
         line!(t, "nodev\t{name}");
     }
     t

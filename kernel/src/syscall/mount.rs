@@ -11,8 +11,8 @@ use abi::fs::mount::{
     MS_BIND, MS_MGC_MSK, MS_MGC_VAL, MS_MOVE, MS_NOATIME, MS_NODIRATIME, MS_PRIVATE, MS_REC, MS_RELATIME,
     MS_REMOUNT, MS_SHARED, MS_SILENT, MS_SLAVE, MS_STRICTATIME, MS_UNBINDABLE,
 };
-use kcore::addr::PAGE_SIZE;
-use kcore::user::{UserPtr, read_c_string};
+use kcore::addr::{GuestAddr, PAGE_SIZE};
+use kcore::user::{UserMemory, UserPtr, read_c_string};
 use vfs::fs::devpts::{DevPts, DevPtsOptions};
 use vfs::fs::tmpfs::{TmpFs, TmpFsOptions};
 use vfs::{FileSystem, OpCtx, Path, ops};
@@ -34,6 +34,29 @@ fn read_text(cx: &CurrentTask, ptr: UserPtr<c_char>) -> Result<Option<String>, E
     let bytes = read_c_string(&**cx.task.mm(), ptr.addr(), PAGE_SIZE as usize);
     let bytes = bytes.map_err(|e| if e == Errno::ENAMETOOLONG { Errno::EINVAL } else { e })?;
     String::from_utf8(bytes).map(Some).map_err(|_| Errno::EINVAL)
+}
+
+/// Types of file systems, as `/proc/filesystems` and `sysfs(2)` tell them.
+pub(crate) const FILE_SYSTEMS: [&str; 7] =
+    ["sysfs", "tmpfs", "proc", "devtmpfs", "devpts", "mqueue", "overlay"];
+
+/// [`sysfs(2)`](https://man7.org/linux/man-pages/man2/sysfs.2.html). Errors: `EINVAL` for options, names and numbers that are not known,
+/// `EFAULT`.
+pub(super) fn sysfs(cx: &mut CurrentTask, option: u32, arg: u64, buf: GuestAddr) -> SysResult {
+    match option {
+        1 => {
+            let name = cx.read_path(UserPtr::new(GuestAddr(arg)))?;
+            let at = FILE_SYSTEMS.iter().position(|n| n.as_bytes() == name);
+            Ok(at.ok_or(Errno::EINVAL)? as u64)
+        }
+        2 => {
+            let name = usize::try_from(arg).ok().and_then(|n| FILE_SYSTEMS.get(n)).ok_or(Errno::EINVAL)?;
+            let bytes = [name.as_bytes(), b"\0"].concat();
+            if cx.task.mm().copy_out(buf, &bytes) < bytes.len() { Err(Errno::EFAULT) } else { Ok(0) }
+        }
+        3 => Ok(FILE_SYSTEMS.len() as u64),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 /// `mount(2)`.

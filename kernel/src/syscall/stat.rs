@@ -115,9 +115,9 @@ pub(super) fn statx(
     };
     let mut raw = statx_of(&attr, &who.cred.user_ns);
     if let Some(p) = place {
-        // Numbers of mounts are never used again, so that both kinds are the same.
-        raw.stx_mask |= if mask & STATX_MNT_ID_UNIQUE != 0 { STATX_MNT_ID_UNIQUE } else { STATX_MNT_ID };
-        raw.stx_mnt_id = p.mount.id();
+        let unique = mask & STATX_MNT_ID_UNIQUE != 0;
+        raw.stx_mask |= if unique { STATX_MNT_ID_UNIQUE } else { STATX_MNT_ID };
+        raw.stx_mnt_id = if unique { p.mount.unique_id() } else { p.mount.id() };
         raw.stx_attributes_mask |= STATX_ATTR_MOUNT_ROOT;
         if Arc::ptr_eq(&p.dentry, p.mount.root()) {
             raw.stx_attributes |= STATX_ATTR_MOUNT_ROOT;

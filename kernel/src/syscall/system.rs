@@ -47,6 +47,15 @@ pub(super) fn uname(cx: &mut CurrentTask, buf: GuestAddr) -> SysResult {
     Ok(0)
 }
 
+/// [`vhangup(2)`](https://man7.org/linux/man-pages/man2/vhangup.2.html). Errors: `EPERM` without `CAP_SYS_TTY_CONFIG`.
+pub(super) fn vhangup(cx: &mut CurrentTask) -> SysResult {
+    if !cx.task.cred().has_cap_everywhere(Cap::SysTtyConfig) {
+        return Err(Errno::EPERM);
+    }
+    cx.hang_up_tty();
+    Ok(0)
+}
+
 /// `sethostname(2)`. Errors: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` for a length that is none, `EFAULT`.
 pub(super) fn sethostname(cx: &mut CurrentTask, name: UserPtr<u8>, len: i32) -> SysResult {
     set_name(cx, UtsName::Host, name, len)

@@ -17,9 +17,9 @@ use super::args::{Arg, Shape};
 use super::{
     SysResult, allocate, attributes, clock_set, clone, copy, cred, cross, descriptor, directory, dirent,
     epoll, eventfd, execve, fcntl, futex, inotify, ioctl, ipc, itimer, limits, locks, memfd, memory, mount,
-    mqueue, names, namespace, open, pidfd, pipe, poll, posix_timer, prctl, priority, process, ptrace,
-    read_write, rusage, sched, seccomp, select, signal, signalfd, socket, splice, stat, statfs, sync, system,
-    time, timerfd, wait, xattr,
+    mount_query, mqueue, names, namespace, open, pidfd, pipe, poll, posix_timer, prctl, priority, process,
+    ptrace, read_write, rusage, sched, seccomp, select, signal, signalfd, socket, splice, stat, statfs, sync,
+    system, time, timerfd, wait, xattr, xattrat,
 };
 use crate::current::CurrentTask;
 
@@ -232,6 +232,7 @@ syscalls! {
     135 personality(persona: u32) => sync process::personality, Partial("other kinds of systems, and the flags but for addresses, names and READ_IMPLIES_EXEC, are kept without effect");
     137 statfs(path: UserPtr<c_char>, buf: GuestAddr) => sync statfs::statfs, Full;
     138 fstatfs(fd: Fd, buf: GuestAddr) => sync statfs::fstatfs, Full;
+    139 sysfs(option: u32, arg: u64, buf: GuestAddr) => sync mount::sysfs, Full;
     140 getpriority(which: i32, who: i32) => sync priority::getpriority, Full;
     141 setpriority(which: i32, who: i32, nice: i32) => sync priority::setpriority, Partial("kept; the executor serves all tasks alike");
     142 sched_setparam(pid: Pid, param: GuestAddr) => sync sched::sched_setparam, Partial("kept; the executor serves all tasks alike");
@@ -245,6 +246,7 @@ syscalls! {
     150 munlock(addr: GuestAddr, len: u64) => sync memory::munlock, Full;
     151 mlockall(flags: u32) => sync memory::mlockall, Full;
     152 munlockall() => sync memory::munlockall, Full;
+    153 vhangup() => sync system::vhangup, Full;
     155 pivot_root(new_root: UserPtr<c_char>, put_old: UserPtr<c_char>) => sync mount::pivot_root, Full;
     157 prctl(option: u32, arg2: u64, arg3: u64, arg4: u64, arg5: u64) => sync prctl::prctl, Partial("no traps of the time-stamp counter; PR_SET_MM does not move the heap");
     158 arch_prctl(code: i32, addr: u64) => sync process::arch_prctl, Partial("FS and GS bases only");
@@ -382,12 +384,19 @@ syscalls! {
     437 openat2(dir: Fd, path: UserPtr<c_char>, how: GuestAddr, size: usize) => async open::openat2, Full;
     438 pidfd_getfd(pidfd: Fd, fd: Fd, flags: u32) => sync pidfd::pidfd_getfd, Full;
     439 faccessat2(dir: Fd, path: UserPtr<c_char>, mode: u32, flags: u32) => sync attributes::faccessat2, Full;
+    440 process_madvise(pidfd: Fd, iov: UserPtr<Iovec>, count: usize, advice: i32, flags: u32) => sync memory::process_madvise, Full;
     441 epoll_pwait2(epoll: Fd, events: UserPtr<EpollEvent, W>, max: i32, timeout: GuestAddr, mask: GuestAddr, size: usize) => async epoll::epoll_pwait2, Full;
     449 futex_waitv(waiters: GuestAddr, n: u32, flags: u32, timeout: GuestAddr, clock: i32) => async futex::futex_waitv, Full;
     452 fchmodat2(dir: Fd, path: UserPtr<c_char>, mode: u32, flags: u32) => sync attributes::fchmodat2, Full;
     454 futex_wake(addr: GuestAddr, mask: u64, n: i32, flags: u32) => sync futex::futex_wake, Full;
     455 futex_wait(addr: GuestAddr, value: u64, mask: u64, flags: u32, timeout: GuestAddr, clock: i32) => async futex::futex_wait, Full;
     456 futex_requeue(waiters: GuestAddr, flags: u32, wake: i32, requeue: i32) => sync futex::futex_requeue, Full;
+    457 statmount(request: GuestAddr, buf: GuestAddr, size: usize, flags: u32) => sync mount_query::statmount, Partial("no options one by one, no peer groups");
+    458 listmount(request: GuestAddr, ids: GuestAddr, count: usize, flags: u32) => sync mount_query::listmount, Full;
+    463 setxattrat(dir: Fd, path: UserPtr<c_char>, flags: u32, name: UserPtr<c_char>, args: GuestAddr, size: usize) => sync xattrat::setxattrat, Full;
+    464 getxattrat(dir: Fd, path: UserPtr<c_char>, flags: u32, name: UserPtr<c_char>, args: GuestAddr, size: usize) => sync xattrat::getxattrat, Full;
+    465 listxattrat(dir: Fd, path: UserPtr<c_char>, flags: u32, buf: GuestAddr, size: usize) => sync xattrat::listxattrat, Full;
+    466 removexattrat(dir: Fd, path: UserPtr<c_char>, flags: u32, name: UserPtr<c_char>) => sync xattrat::removexattrat, Full;
 }
 
 /// All declared system calls, by number.

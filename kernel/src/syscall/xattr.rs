@@ -17,7 +17,7 @@ use super::path::{AT_FDCWD, Caller, Name, done};
 use crate::current::CurrentTask;
 
 /// Whose attributes are meant, and who asks. A file in no file system has no place.
-struct Target {
+pub(super) struct Target {
     cred: Arc<Credentials>,
     place: Option<Path>,
 }
@@ -25,9 +25,13 @@ struct Target {
 impl Target {
     /// What `path` leads to; of the flags `AT_SYMLINK_NOFOLLOW` matters. Errors: those of `path_resolution(7)`.
     fn named(cx: &CurrentTask, path: Name, flags: u32) -> Result<Target, Errno> {
+        Target::at(cx, AT_FDCWD, path, flags)
+    }
+    /// What `path` leads to from `dir`. Errors: those of `path_resolution(7)`.
+    pub(super) fn at(cx: &CurrentTask, dir: Fd, path: Name, flags: u32) -> Result<Target, Errno> {
         let path = cx.read_path_at(path, flags)?;
         let who = Caller::new(cx);
-        let place = who.place(cx, AT_FDCWD, &path, flags)?;
+        let place = who.place(cx, dir, &path, flags)?;
         Ok(Target { cred: who.cred, place: Some(place) })
     }
     /// An open file. Errors: `EBADF`, also for `O_PATH`.
@@ -41,11 +45,11 @@ impl Target {
         let error = if name.starts_with(b"user.") { user_error } else { Errno::EOPNOTSUPP };
         self.place.as_ref().ok_or(error)
     }
-    fn get(&self, cx: &CurrentTask, name: &[u8], buf: GuestAddr, size: usize) -> SysResult {
+    pub(super) fn get(&self, cx: &CurrentTask, name: &[u8], buf: GuestAddr, size: usize) -> SysResult {
         let value = ops::get_xattr(&self.cred, self.place(name, Errno::ENODATA)?, name)?;
         put(cx, &value, buf, size, XATTR_SIZE_MAX)
     }
-    fn list(&self, cx: &CurrentTask, buf: GuestAddr, size: usize) -> SysResult {
+    pub(super) fn list(&self, cx: &CurrentTask, buf: GuestAddr, size: usize) -> SysResult {
         let Some(place) = &self.place else { return Ok(0) };
         let mut all = Vec::new();
         for name in ops::list_xattr(&self.cred, place)? {
@@ -54,11 +58,11 @@ impl Target {
         }
         put(cx, &all, buf, size, XATTR_LIST_MAX)
     }
-    fn set(&self, new: &NewValue) -> SysResult {
+    pub(super) fn set(&self, new: &NewValue) -> SysResult {
         let place = self.place(&new.name, Errno::EPERM)?;
         done(ops::set_xattr(&self.cred, place, &new.name, &new.value, new.flags))
     }
-    fn remove(&self, name: &[u8]) -> SysResult {
+    pub(super) fn remove(&self, name: &[u8]) -> SysResult {
         done(ops::remove_xattr(&self.cred, self.place(name, Errno::EPERM)?, name))
     }
 }
@@ -78,7 +82,7 @@ fn put(cx: &CurrentTask, data: &[u8], buf: GuestAddr, size: usize, max: usize) -
 }
 
 /// The name of an attribute. Errors: `EFAULT`; `ERANGE` if it is empty or too long.
-fn read_name(cx: &CurrentTask, name: Name) -> Result<Vec<u8>, Errno> {
+pub(super) fn read_name(cx: &CurrentTask, name: Name) -> Result<Vec<u8>, Errno> {
     match read_c_string(&**cx.task.mm(), name.addr(), XATTR_NAME_MAX + 1) {
         Ok(n) if n.is_empty() => Err(Errno::ERANGE),
         Err(Errno::ENAMETOOLONG) => Err(Errno::ERANGE),
@@ -87,7 +91,7 @@ fn read_name(cx: &CurrentTask, name: Name) -> Result<Vec<u8>, Errno> {
 }
 
 /// What `setxattr(2)` sets.
-struct NewValue {
+pub(super) struct NewValue {
     name: Vec<u8>,
     value: Vec<u8>,
     flags: u32,
@@ -95,7 +99,13 @@ struct NewValue {
 
 impl NewValue {
     /// Errors: `EINVAL` for unknown flags, `ERANGE` for the name, `E2BIG`, `EFAULT`.
-    fn read(cx: &CurrentTask, name: Name, value: GuestAddr, size: usize, flags: u32) -> Result<Self, Errno> {
+    pub(super) fn read(
+        cx: &CurrentTask,
+        name: Name,
+        value: GuestAddr,
+        size: usize,
+        flags: u32,
+    ) -> Result<Self, Errno> {
         if flags & !(XATTR_CREATE | XATTR_REPLACE) != 0 {
             return Err(Errno::EINVAL);
         }

@@ -18,6 +18,8 @@ const MIN_CYCLE: u32 = 64;
 pub(super) trait Object {
     fn perm(&self) -> &Perm;
     fn perm_mut(&mut self) -> &mut Perm;
+    /// What it counts for under a limit on all objects together.
+    fn weight(&self) -> u64;
 }
 
 /// The objects of one kind in a namespace.
@@ -28,13 +30,22 @@ pub(super) struct Ids<T> {
     seq: u32,
     last: Option<u32>,
     cursor: u32,
+    weight: u64,
     /// The number that the next object shall have, if any (`kernel.shm_next_id` and so on).
     pub(super) next_id: Option<u32>,
 }
 
 impl<T> Default for Ids<T> {
     fn default() -> Ids<T> {
-        Ids { objects: BTreeMap::new(), keys: BTreeMap::new(), seq: 0, last: None, cursor: 0, next_id: None }
+        Ids {
+            objects: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            seq: 0,
+            last: None,
+            cursor: 0,
+            weight: 0,
+            next_id: None,
+        }
     }
 }
 
@@ -49,6 +60,10 @@ pub(super) enum Found {
 impl<T: Object> Ids<T> {
     pub(super) fn len(&self) -> usize {
         self.objects.len()
+    }
+    /// What all objects count for.
+    pub(super) fn weight(&self) -> u64 {
+        self.weight
     }
     /// The highest index in use; 0 without any, as `IPC_INFO` returns it.
     pub(super) fn max_index(&self) -> u32 {
@@ -110,6 +125,7 @@ impl<T: Object> Ids<T> {
         if key != IPC_PRIVATE {
             self.keys.insert(key, index);
         }
+        self.weight = self.weight.saturating_add(object.weight());
         self.objects.insert(index, object);
         Ok(id)
     }
@@ -124,7 +140,9 @@ impl<T: Object> Ids<T> {
     pub(super) fn remove(&mut self, id: i32) -> Option<T> {
         self.forget_key(id);
         self.get(id).ok()?;
-        self.objects.remove(&(u32::try_from(id).ok()? & (INDICES - 1)))
+        let removed = self.objects.remove(&(u32::try_from(id).ok()? & (INDICES - 1)))?;
+        self.weight = self.weight.saturating_sub(removed.weight());
+        Some(removed)
     }
 }
 
@@ -151,6 +169,9 @@ mod tests {
         }
         fn perm_mut(&mut self) -> &mut Perm {
             self
+        }
+        fn weight(&self) -> u64 {
+            1
         }
     }
 

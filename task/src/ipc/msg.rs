@@ -61,6 +61,9 @@ impl Object for Queue {
     fn perm_mut(&mut self) -> &mut Perm {
         &mut self.perm
     }
+    fn weight(&self) -> u64 {
+        0
+    }
 }
 
 impl Queue {

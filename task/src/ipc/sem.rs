@@ -106,8 +106,7 @@ impl SemTable {
         if count == 0 {
             return Err(Errno::EINVAL);
         }
-        let used: usize = sets.iter().map(|s| s.sems.len()).sum();
-        if (used as u64).checked_add(count).is_none_or(|n| n > self.semmns.get()) {
+        if sets.weight().checked_add(count).is_none_or(|n| n > self.semmns.get()) {
             return Err(Errno::ENOSPC);
         }
         let set = Set {

@@ -91,6 +91,9 @@ impl Object for Set {
     fn perm_mut(&mut self) -> &mut Perm {
         &mut self.perm
     }
+    fn weight(&self) -> u64 {
+        self.sems.len() as u64
+    }
 }
 
 /// How an attempt ended.

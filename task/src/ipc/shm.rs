@@ -112,6 +112,9 @@ impl Object for Entry {
     fn perm_mut(&mut self) -> &mut Perm {
         &mut self.perm
     }
+    fn weight(&self) -> u64 {
+        pages(self.size)
+    }
 }
 
 #[derive(Default)]
@@ -131,9 +134,6 @@ impl State {
             }
             !gone
         });
-    }
-    fn pages(&self) -> u64 {
-        self.ids.iter().fold(0, |sum, e| sum.saturating_add(pages(e.size)))
     }
 }
 
@@ -223,7 +223,7 @@ impl ShmTable {
         if size == 0 || size > self.shmmax.get() {
             return Err(Errno::EINVAL);
         }
-        let total = self.state.lock().pages().checked_add(pages(size));
+        let total = self.state.lock().ids.weight().checked_add(pages(size));
         if pages(size).checked_mul(PAGE_SIZE).is_none() || total.is_none_or(|n| n > self.shmall.get()) {
             return Err(Errno::ENOSPC);
         }
@@ -345,7 +345,7 @@ impl ShmTable {
         state.purge();
         ShmUsage {
             segments: state.ids.len(),
-            pages: state.pages(),
+            pages: state.ids.weight(),
             resident: state.ids.iter().map(|e| info(e).resident / PAGE_SIZE).sum(),
             max_index: state.ids.max_index(),
         }

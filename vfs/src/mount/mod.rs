@@ -75,6 +75,10 @@ impl Mount {
     pub fn id(&self) -> u64 {
         self.id
     }
+    /// Its number for `statmount(2)`: never used again, and above all that `mountinfo` shows.
+    pub fn unique_id(&self) -> u64 {
+        self.id | 1 << 31
+    }
     /// The file system in use.
     pub fn superblock(&self) -> &Arc<Superblock> {
         &self.sb

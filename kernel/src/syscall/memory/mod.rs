@@ -6,7 +6,7 @@ mod lock;
 mod map;
 mod pkey;
 
-pub(super) use advise::madvise;
+pub(super) use advise::{madvise, process_madvise};
 pub(super) use barrier::membarrier;
 pub(super) use lock::{mincore, mlock, mlock2, mlockall, munlock, munlockall};
 pub(super) use map::{brk, mmap, mprotect, mremap, msync, munmap, remap_file_pages};
