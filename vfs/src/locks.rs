@@ -73,6 +73,12 @@ impl FileLocks {
     pub fn test(&self, want: &RangeLock) -> Option<RangeLock> {
         self.0.lock().as_ref()?.ranges.iter().find(|l| conflicts(l, want)).copied()
     }
+    /// Whose locks stand in the way of `want`.
+    pub fn holders(&self, want: &RangeLock) -> Vec<LockOwner> {
+        let inner = self.0.lock();
+        let ranges = inner.as_ref().map_or(&[][..], |i| &i.ranges[..]);
+        ranges.iter().filter(|l| conflicts(l, want)).map(|l| l.owner).collect()
+    }
     /// The first lock of `want`'s own owner on its bytes (`F_OFD_GETLK` with `F_UNLCK`).
     pub fn held(&self, want: &RangeLock) -> Option<RangeLock> {
         let own = |l: &&RangeLock| l.owner == want.owner && l.start <= want.last && want.start <= l.last;

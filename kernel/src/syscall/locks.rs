@@ -10,7 +10,7 @@ use kcore::id::{Fd, Pid};
 use kcore::io::{IoError, IoResult};
 use kcore::user::UserPtr;
 use kcore::wait::{Events, WaitSet};
-use vfs::locks::{FileLocks, LockKind, LockOwner, RangeLock};
+use vfs::locks::{LockKind, LockOwner, RangeLock};
 use vfs::{Inode, OpenFile, Whence};
 
 use super::SysResult;
@@ -164,22 +164,20 @@ pub(super) async fn set_lock(
         return Ok(0);
     }
     match locks.set(want) {
-        Err(IoError::Again) if wait => wait_for_lock(cx, locks, want).await?,
+        Err(IoError::Again) if wait => wait_for_lock(cx, &inode, want).await?,
         other => other.map_err(IoError::errno)?,
     }
     Ok(0)
 }
 
 /// Errors: `EDEADLK` if the holder waits, over others perhaps, for a lock of the caller.
-async fn wait_for_lock(cx: &CurrentTask, locks: &FileLocks, want: RangeLock) -> Result<(), Errno> {
-    let waits = cx.kernel().lock_waits();
-    let waiter = waits.enter(want.owner);
+async fn wait_for_lock(cx: &CurrentTask, inode: &Arc<dyn Inode>, want: RangeLock) -> Result<(), Errno> {
+    let locks = inode.common().locks();
+    let waiter = cx.kernel().lock_waits().enter();
     let attempt = || -> IoResult<()> {
         match locks.set(want) {
             Err(IoError::Again) => {
-                if let Some(holder) = locks.test(&want) {
-                    waiter.waits_for(holder.owner)?;
-                }
+                waiter.waits_for(inode, want)?;
                 Err(IoError::Again)
             }
             other => other,
