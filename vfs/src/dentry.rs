@@ -216,6 +216,8 @@ pub struct Superblock {
     read_only: AtomicBool,
     /// Files open for writing.
     writers: AtomicU32,
+    /// Renames so far that somebody may have watched.
+    renames: AtomicU32,
 }
 
 impl Superblock {
@@ -230,7 +232,12 @@ impl Superblock {
             recent,
             read_only: AtomicBool::new(false),
             writers: AtomicU32::new(0),
+            renames: AtomicU32::new(0),
         })
+    }
+    /// What joins the two events of a rename, `inotify(7)`: not zero.
+    pub(crate) fn rename_cookie(&self) -> u32 {
+        self.renames.fetch_add(1, Ordering::Relaxed) | 1 << 31
     }
     /// The file system.
     pub fn fs(&self) -> &Arc<dyn FileSystem> {

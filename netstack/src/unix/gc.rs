@@ -64,7 +64,11 @@ fn garbage(table: &InFlight) -> Vec<Arc<UnixSocket>> {
             }
         }
     }
-    suspects.into_iter().filter(|(id, _)| !reachable.contains(id)).map(|(_, (s, _))| s).collect()
+    let unreachable = suspects.into_iter().filter(|(id, _)| !reachable.contains(id)).map(|(_, (s, _))| s);
+    let mut all: Vec<_> = unreachable.collect();
+    // What they hold is closed in an order that does not follow from addresses.
+    all.sort_by_key(|s| s.ino());
+    all
 }
 
 /// A socket's own inbox, and those of connections that nobody has accepted.

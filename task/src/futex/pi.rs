@@ -120,9 +120,12 @@ impl FutexTable {
     /// A thread dies: the locks that it owns and others wait for go to the first waiter, who finds [`OWNER_DIED`] in the word.
     pub fn owner_died(&self, task: TaskId) {
         let _ = self.with_wakers(|inner, wakers| {
-            let locks: Vec<FutexKey> =
-                inner.owners.iter().filter(|(_, o)| **o == task).map(|(k, _)| *k).collect();
-            for key in locks {
+            // In the order of their first waiters: keys may follow from addresses in the kernel.
+            let first = |key: &FutexKey| inner.queues.get(key).and_then(|q| q.first()).map(|e| e.id);
+            let owned = inner.owners.iter().filter(|(_, o)| **o == task);
+            let mut locks: Vec<_> = owned.map(|(key, _)| (first(key), *key)).collect();
+            locks.sort_unstable();
+            for (_, key) in locks {
                 if let Some(next) = inner.first_pi(key) {
                     // A word that cannot be written does not keep its waiters waiting.
                     let _ = replace(&*next.word, next.tid | WAITERS | OWNER_DIED);

@@ -132,7 +132,7 @@ pub fn rename(ctx: &OpCtx<'_>, from: &[u8], to_ctx: &OpCtx<'_>, to: &[u8], flags
         r.inode().common().notify(if gone { IN_DELETE_SELF } else { IN_ATTRIB }, 0, None);
     }
     let is_dir = if moved.inode().kind() == FileKind::Directory { IN_ISDIR } else { 0 };
-    let cookie = Arc::as_ptr(&moved).addr() as u32 >> 4 | 1;
+    let cookie = sb.rename_cookie();
     old_dir.inode().common().notify(IN_MOVED_FROM | is_dir, cookie, Some(&old_name));
     new_dir.inode().common().notify(IN_MOVED_TO | is_dir, cookie, Some(&new_name));
     moved.inode().common().notify(IN_MOVE_SELF | is_dir, 0, None);
