@@ -64,7 +64,7 @@ impl Os {
         self.g.syscall(nr, args).await
     }
     /// Stores an argument at `offset` of the area for arguments; returns its address.
-    async fn arg(&self, offset: u64, bytes: &[u8]) -> u64 {
+    pub async fn arg(&self, offset: u64, bytes: &[u8]) -> u64 {
         assert!(offset + bytes.len() as u64 <= BUFFER);
         self.g.store(GuestAddr(self.args + offset), bytes).await;
         self.args + offset
@@ -145,6 +145,12 @@ impl Os {
         GuestAddr(self.call(nr::mmap, [0, len, 3, SHARED_ANONYMOUS, u64::MAX, 0]).await.unwrap())
     }
 
+    /// Opens a file for reading and writing, and makes it if there is none.
+    pub async fn create(&self, path: &str) -> u64 {
+        const CREATE_READ_WRITE: u64 = 0o102;
+        let at = self.arg(0, &[path.as_bytes(), b"\0"].concat()).await;
+        self.call(nr::open, [at, CREATE_READ_WRITE, 0o600]).await.unwrap()
+    }
     /// Puts a program into the file system.
     pub async fn install<F, Fut>(&self, path: &str, main: F)
     where

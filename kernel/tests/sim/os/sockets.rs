@@ -38,6 +38,15 @@ impl Os {
         assert_eq!(self.call(nr::listen, [fd, backlog]).await, Ok(0));
         fd
     }
+    /// A datagram socket, bound to an abstract name or connected to one.
+    pub async fn datagrams(&self, name: &str, receiver: bool) -> u64 {
+        let fd = self.call(nr::socket, [AF_UNIX, SOCK_DGRAM, 0]).await.unwrap();
+        let address = abstract_address(name);
+        let at = self.arg(0, &address).await;
+        let call = if receiver { nr::bind } else { nr::connect };
+        assert_eq!(self.call(call, [fd, at, address.len() as u64]).await, Ok(0));
+        fd
+    }
     pub async fn accept(&self, fd: u64) -> Sys<u64> {
         self.call(nr::accept4, [fd, 0, 0, 0]).await
     }

@@ -155,3 +155,35 @@ pub async fn timer(os: Os) {
     }
     assert!(os.now().await - before >= total * period);
 }
+
+/// An epoll in an epoll: events come through, and the outer one is ready only while the inner one is.
+pub async fn nested(os: Os) {
+    let mut rng = os.rng(45);
+    let events = 1 + rng.below(5);
+    let (inner, outer) = (os.epoll().await, os.epoll().await);
+    let fd = os.eventfd(0, O_NONBLOCK | EFD_SEMAPHORE).await;
+    os.epoll_add(inner, fd, EPOLLIN, 1).await;
+    os.epoll_add(outer, inner, EPOLLIN | *rng.pick(&[0, EPOLLET]), 2).await;
+    let raise = async move |os: Os| {
+        let mut rng = os.rng(46);
+        for _ in 0..events {
+            os.sleep(rng.below(2000)).await.unwrap();
+            os.put(fd, 1).await.unwrap();
+        }
+    };
+    let thread = os.thread(raise).await;
+    let mut handled = 0;
+    while handled < events {
+        assert_eq!(os.epoll_wait(outer, 2, -1).await, Ok(vec![(EPOLLIN, 2)]));
+        // With an edge there is one report, so that all has to be taken.
+        while os.epoll_wait(inner, 2, 0).await == Ok(vec![(EPOLLIN, 1)]) {
+            assert_eq!(os.take(fd).await, Ok(1));
+            handled += 1;
+        }
+    }
+    thread.join(&os).await;
+    assert_eq!(handled, events);
+    for fd in [outer, inner, fd] {
+        os.close(fd).await;
+    }
+}

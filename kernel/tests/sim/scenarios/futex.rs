@@ -1,6 +1,7 @@
 //! Locks that are built on futexes.
 
 use abi::Errno;
+use abi::nr::x86_64 as nr;
 use kcore::addr::GuestAddr;
 use platform::sim::DATA;
 
@@ -178,4 +179,85 @@ pub async fn timeouts(os: Os) {
         thread.join(&os).await;
     }
     assert_eq!(u64::from(woken.get(&os).await), told, "who was woken knows it");
+}
+
+/// A thread ends with a lock that is on its robust list: the next one is told, and takes it over.
+pub async fn robust(os: Os) {
+    const OWNER_DIED: u32 = 0x4000_0000;
+    const WAITERS: u32 = 0x8000_0000;
+    let mut rng = os.rng(6);
+    let threads = 2 + rng.below(3);
+    // The kernel wakes as for shared words.
+    let lock = Word { shared: true, ..private(0x400) };
+    let died = private(0x404);
+    let mut running = Vec::new();
+    for n in 0..threads {
+        let run = async move |os: Os| {
+            let tid = os.gettid().await as u32;
+            // A list with one entry, whose word is the lock; each thread has its own.
+            let entry = DATA.0 + 0x440 + 64 * n;
+            let head = [entry + 24, lock.at.0.wrapping_sub(entry + 24), 0, entry];
+            for (i, word) in head.iter().enumerate() {
+                os.g.store_u64(GuestAddr(entry + 8 * i as u64), *word).await;
+            }
+            assert_eq!(os.call(nr::set_robust_list, [entry, 24]).await, Ok(0));
+            loop {
+                let now = lock.get(&os).await;
+                if now & 0x3fff_ffff == 0 {
+                    if lock.replace(&os, now, tid | now & WAITERS).await == now {
+                        died.add(&os, u32::from(now & OWNER_DIED != 0)).await;
+                        return;
+                    }
+                } else if now & WAITERS != 0 || lock.replace(&os, now, now | WAITERS).await == now {
+                    lock.wait(&os, now | WAITERS, None).await.ok();
+                }
+            }
+        };
+        running.push(os.thread(run).await);
+    }
+    for thread in running {
+        thread.join(&os).await;
+    }
+    assert_eq!(u64::from(died.get(&os).await), threads - 1, "all but the first were told");
+    assert_eq!(lock.get(&os).await & !WAITERS, OWNER_DIED);
+}
+
+/// Threads wait for any of several words (`futex_waitv`) until each word was set for each of them.
+pub async fn any_of(os: Os) {
+    const WORD_PRIVATE: u32 = 2 | 0x80;
+    let mut rng = os.rng(7);
+    let (words, threads) = (1 + rng.below(4), 1 + rng.below(3));
+    let mut running = Vec::new();
+    for _ in 0..threads {
+        let run = async move |os: Os| {
+            let mut left: Vec<Word> = (0..words).map(|n| private(0x600 + 64 * n)).collect();
+            while !left.is_empty() {
+                let entry = |w: &Word| {
+                    [&[0; 8][..], &w.at.0.to_le_bytes(), &WORD_PRIVATE.to_le_bytes(), &[0; 4]].concat()
+                };
+                let list: Vec<u8> = left.iter().flat_map(entry).collect();
+                let at = os.arg(0, &list).await;
+                let woken = os.call(nr::futex_waitv, [at, left.len() as u64, 0, 0, 0]).await;
+                assert!(matches!(woken, Err(Errno::EAGAIN)) || woken.unwrap() < left.len() as u64);
+                let mut unset = Vec::new();
+                for word in left {
+                    if word.get(&os).await == 0 {
+                        unset.push(word);
+                    }
+                }
+                left = unset;
+            }
+        };
+        running.push(os.thread(run).await);
+    }
+    for n in 0..words {
+        if rng.one_in(2) {
+            os.sleep(rng.below(3000)).await.unwrap();
+        }
+        private(0x600 + 64 * n).set(&os, 1).await;
+        private(0x600 + 64 * n).wake(&os, u64::from(i32::MAX.cast_unsigned())).await;
+    }
+    for thread in running {
+        thread.join(&os).await;
+    }
 }

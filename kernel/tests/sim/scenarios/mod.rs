@@ -4,6 +4,8 @@
 
 pub mod events;
 pub mod futex;
+pub mod ipc;
+pub mod locks;
 pub mod pipes;
 pub mod processes;
 pub mod signals;
@@ -36,14 +38,17 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    futex: mutex 100, shared_mutex 100, pi_mutex 100, bounded_buffer 100, timeouts 100;
+    futex: mutex 100, shared_mutex 100, pi_mutex 100, bounded_buffer 100, timeouts 100, robust 100, any_of 100;
     pipes: records 100, many_readers 100, spliced 100, broken 100;
     signals: ping_pong 100, queued 100, threads 100, interrupted 100, job_control 100, children 100, masked 100,
         faults 100;
     processes: tree 100, orphans 100, ignored 100, competing 100, exit_group 100,
         exec 100, vfork 100;
-    events: semaphore 100, full_counter 100, workers 100, exclusive 100, timer 100;
-    sockets: echo 100, messages 100, descriptors 100, hang_up 100;
+    events: semaphore 100, full_counter 100, workers 100, exclusive 100, timer 100, nested 100;
+    sockets: echo 100, messages 100, descriptors 100, hang_up 100,
+        full_receiver 100;
+    locks: whole_file 100, records 100;
+    ipc: semaphore 100, messages 100, queue 100;
 }
 
 /// A scenario as a program of its own.

@@ -134,3 +134,37 @@ pub async fn hang_up(os: Os) {
     os.close(b).await;
     os.join(child).await;
 }
+
+/// Many send to one receiver, who takes few datagrams at a time: whoever finds it full waits.
+pub async fn full_receiver(os: Os) {
+    let mut rng = os.rng(54);
+    let (senders, each) = (1 + rng.below(3), 8 + rng.below(8));
+    let name = format!("full {}", os.getpid().await);
+    let receiver = os.datagrams(&name, true).await;
+    let mut running = Vec::new();
+    for n in 0..senders {
+        let name = name.clone();
+        let send = async move |os: Os| {
+            let fd = os.datagrams(&name, false).await;
+            for i in 0..each {
+                assert_eq!(os.write(fd, &[n as u8, i as u8]).await, Ok(2));
+            }
+            0
+        };
+        running.push(os.fork(send).await);
+    }
+    let mut next = [0; 3];
+    for _ in 0..senders * each {
+        if rng.one_in(4) {
+            os.sleep(rng.below(5000)).await.unwrap();
+        }
+        let message = os.read(receiver, 10).await.unwrap();
+        let [from, i] = message[..] else { panic!("{message:?}") };
+        assert_eq!(next[usize::from(from)], i, "in order");
+        next[usize::from(from)] += 1;
+    }
+    for child in running {
+        os.join(child).await;
+    }
+    os.close(receiver).await;
+}
