@@ -21,6 +21,7 @@ use vfs::{Vfs, make_dev};
 use crate::current::CurrentTask;
 use crate::ipc::Ipc;
 use crate::lock_waits::LockWaits;
+use crate::log::LogLimit;
 use crate::memfds::Memfds;
 use crate::nameless::Nameless;
 use crate::namespace::NamespaceNumbers;
@@ -72,6 +73,7 @@ pub struct Kernel {
     nameless: Nameless,
     load: Load,
     strace: Option<Strace>,
+    log_limit: LogLimit,
     lock_waits: LockWaits,
     waits: Waits,
     boot_id: String,
@@ -96,6 +98,8 @@ impl Kernel {
         let vdso = Vdso::new(&store, &*host.clock);
         let ipc = Ipc::new(user_ns.clone(), make_dev(0, OWN_DEVICES), host.clock.clone());
         let nameless = Nameless::new(&host.clock);
+        let log_limit = LogLimit::new(host.clock.monotonic());
+        tracing::debug!(hostname, memory = host.machine.memory, "a kernel starts");
         let strace = host.trace.clone().map(Strace::new);
         Arc::new(Kernel {
             host,
@@ -113,6 +117,7 @@ impl Kernel {
             nameless,
             load,
             strace,
+            log_limit,
             lock_waits: LockWaits::default(),
             waits: Waits::default(),
             memfds,
@@ -126,6 +131,10 @@ impl Kernel {
     /// What it runs on.
     pub fn host(&self) -> &Host {
         &self.host
+    }
+    /// How much guests may cause to be logged.
+    pub(crate) fn log_limit(&self) -> &LogLimit {
+        &self.log_limit
     }
     /// The trace of system calls, if anybody wants it.
     pub(crate) fn strace(&self) -> Option<&Strace> {

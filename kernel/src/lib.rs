@@ -13,6 +13,7 @@ mod job;
 mod kernel;
 pub mod loader;
 mod lock_waits;
+mod log;
 mod memfds;
 mod memory_use;
 mod nameless;

@@ -11,6 +11,7 @@ use task::signal::code::SEGV_ACCERR;
 use task::signal::{SigInfo, Signal};
 
 use crate::current::{CurrentTask, Exception};
+use crate::log::guest_log;
 use crate::syscall;
 
 /// Runs a guest thread to its end.
@@ -50,7 +51,10 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
             }
             Ok(Trap::Kicked) => cx.regs.orig_rax = NO_CALL,
             // The host took the thread away (out of memory, or an administrator): Linux would show a SIGKILL.
-            Err(_) => cx.exiting = Some(ExitStatus::Signaled { signal: Signal::KILL, core: false }),
+            Err(e) => {
+                guest_log!(cx.kernel, ERROR, pid = cx.task.tid().0, error = ?e, "the host took a guest thread away");
+                cx.exiting = Some(ExitStatus::Signaled { signal: Signal::KILL, core: false });
+            }
         }
     };
     cx.trace_end(status);
@@ -119,10 +123,12 @@ fn end(mut cx: CurrentTask, status: ExitStatus) {
     drop(thread);
     core.times.switch(CpuMode::Idle, kernel.host().clock.monotonic());
     let effects = kernel.processes().exit_thread(&core, status);
+    guest_log!(kernel, DEBUG, tid = core.tid().0, "a thread ended");
     if let Some(tty) = effects.tty {
         kernel.leave_tty(tty);
     }
     if let Some(status) = effects.group_dead {
+        guest_log!(kernel, INFO, pid = core.group().pid().number().0, ?status, "a process ended");
         core.group().timers.disarm_all();
         kernel.process_died(core.group(), status);
     }

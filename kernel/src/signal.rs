@@ -1,6 +1,7 @@
 //! Taking signals: what happens between a trap and the return to guest code.
 
 use abi::Errno;
+use kcore::addr::GuestAddr;
 use kcore::sync::Mutex;
 use kcore::wait::WaitSet;
 use platform::{FpuState, UserRegs};
@@ -9,6 +10,7 @@ use task::signal::frame_x86_64::{FrameRegs, XsaveLayout, build_frame};
 use task::signal::{Action, SaFlags, SigAction, SigFields, SigInfo, Signal};
 
 use crate::current::CurrentTask;
+use crate::log::guest_log;
 use crate::run::NO_CALL;
 
 impl CurrentTask {
@@ -32,6 +34,10 @@ impl CurrentTask {
                 Action::Traced => self.stand_for_tracer().await,
                 Action::Terminate { core } => {
                     let status = ExitStatus::Signaled { signal: delivery.info.signal, core };
+                    if let SigFields::Fault { addr } = delivery.info.fields {
+                        let (pid, signal, rip) = (self.task.tid().0, delivery.info.signal, self.regs.rip);
+                        guest_log!(self.kernel, INFO, pid, ?signal, addr = %GuestAddr(addr), rip = %GuestAddr(rip), "a fault");
+                    }
                     self.exiting = Some(status);
                     return;
                 }

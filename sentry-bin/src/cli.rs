@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::tree::{self, Access, Bind, Root};
 use crate::user::UserSpec;
-use crate::{bench, compat, confine, sandbox};
+use crate::{bench, compat, confine, debug_log, sandbox};
 
 /// Runs unmodified Linux programs on a userspace kernel.
 #[derive(Parser)]
@@ -90,6 +90,12 @@ pub(crate) struct Options {
     /// Print each system call to standard error.
     #[arg(long)]
     pub(crate) strace: bool,
+    /// Append what the sandbox logs of itself to a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) debug_log: Option<PathBuf>,
+    /// What the log has: error, warn, info, debug or trace, or such levels of parts (kernel=debug,platform=info).
+    #[arg(long, value_name = "LEVELS", default_value = "info", value_parser = debug_log::filter, requires = "debug_log")]
+    pub(crate) debug_level: String,
     /// Set a variable of the environment; without `=` take it from here.
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<OsString>,

@@ -6,6 +6,7 @@ mod bench;
 mod cli;
 mod compat;
 mod confine;
+mod debug_log;
 mod host;
 mod limits;
 mod panic;

@@ -14,6 +14,7 @@ pub(crate) fn exit_after(raw: Option<Arc<RawMode>>) {
         if let Some(raw) = &raw {
             raw.restore();
         }
+        tracing::error!(%info, "an error of the sandbox itself");
         eprintln!("sentry-bin: an error of the sandbox itself, please report it: {info}");
         std::process::exit(INTERNAL.into());
     }));

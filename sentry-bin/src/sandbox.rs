@@ -31,6 +31,7 @@ use vfs::{FdTable, FsContext, MountNamespace, Vfs};
 
 use crate::cli::{Options, PlatformName};
 use crate::confine::{Confinement, Side};
+use crate::debug_log;
 use crate::host::{FutexIdle, Streams};
 use crate::signals::{self, Forwarder};
 use crate::terminal::{self, Console};
@@ -79,6 +80,10 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
         Side::Guardian(status) => return Ok(status),
         Side::Sentry(confinement) => confinement,
     };
+    if let Some(file) = &options.debug_log {
+        debug_log::start(file, &options.debug_level)?;
+    }
+    tracing::info!(platform = ?options.platform, command = ?command[0], "a sandbox starts");
     // What is asked of the host's own files comes before it has no names any more.
     let (machine, clock) = (host_machine(), Arc::new(CounterClock::new()));
     let here = HostFacts { machine, clock, directory: program::current_dir(), caller };
@@ -221,6 +226,7 @@ fn serve(
     if let Some(joined) = joined {
         joined.finish();
     }
+    tracing::info!(status = ?kernel.exit_status(), "the sandbox ends");
     match kernel.exit_status() {
         Some(ExitStatus::Exited(code)) => Ok(ExitCode::from(code)),
         Some(ExitStatus::Signaled { signal, .. }) => {

@@ -19,6 +19,7 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::{SysResult, namespace};
 use crate::current::CurrentTask;
+use crate::log::guest_log;
 use crate::pidfd::{Pidfd, install_pidfd};
 use crate::restart::Restart;
 use crate::space::fork_memory;
@@ -192,6 +193,7 @@ async fn start(cx: &mut CurrentTask, plan: Plan) -> SysResult {
         pidfd.bind(&child);
     }
     let tid = child.tid_in(&cx.task.core.pid_ns());
+    guest_log!(cx.kernel, DEBUG, pid = cx.task.tid().0, child = child.tid().0, "a task starts");
     cx.kernel.start(current);
     if cx.task.core.is_traced() && !plan.has(CLONE_UNTRACED) {
         cx.stop_for_event(clone_event(&plan.spec()), &child.pid()).await;

@@ -19,6 +19,7 @@ use super::SysResult;
 use super::limits::space_limits;
 use crate::current::CurrentTask;
 use crate::exec::{LoadRequest, Program, ProgramName, load, max_strings};
+use crate::log::{GuestText, guest_log};
 use crate::personality;
 
 /// Longest single string with its NUL (`MAX_ARG_STRLEN`).
@@ -106,6 +107,7 @@ async fn execute(
         args.push(Vec::new());
     }
     let kernel = cx.kernel.clone();
+    let path = name.shown();
     let program = load(
         &kernel,
         LoadRequest {
@@ -124,6 +126,8 @@ async fn execute(
     }
     let old = cx.task.core.pid();
     end_other_threads(cx).await?;
+    let pid = cx.task.tid().0;
+    guest_log!(cx.kernel, INFO, pid, path = %GuestText(&path), "a program is executed");
     commit(cx, program);
     if cx.task.core.is_traced() {
         cx.stop_for_exec(&old).await;

@@ -108,7 +108,10 @@ async fn serve(cx: &mut CurrentTask) {
     let before = cx.regs;
     cx.trace_entry(nr, args);
     let result = match u32::try_from(nr) {
-        Ok(nr) => table::dispatch(cx, nr, args).await,
+        Ok(nr) => {
+            cx.log_gaps(nr);
+            table::dispatch(cx, nr, args).await
+        }
         Err(_) => Err(Errno::ENOSYS),
     };
     // An interruption that the handler made something else of does not restart the call.

@@ -364,7 +364,7 @@ syscalls! {
     314 sched_setattr(pid: Pid, attr: GuestAddr, flags: u32) => sync sched::sched_setattr, Partial("kept; the executor serves all tasks alike; no SCHED_DEADLINE, no utilization clamps");
     315 sched_getattr(pid: Pid, attr: GuestAddr, size: u32, flags: u32) => sync sched::sched_getattr, Full;
     316 renameat2(olddir: Fd, old: UserPtr<c_char>, newdir: Fd, new: UserPtr<c_char>, flags: u32) => sync names::renameat2, Full;
-    317 seccomp(operation: u32, flags: u32, args: GuestAddr) => sync seccomp::seccomp, Partial("no listeners; nothing is logged");
+    317 seccomp(operation: u32, flags: u32, args: GuestAddr) => sync seccomp::seccomp, Partial("no listeners");
     318 getrandom(buf: GuestAddr, count: usize, flags: u32) => sync system::getrandom, Full;
     319 memfd_create(name: UserPtr<c_char>, flags: u32) => sync memfd::memfd_create, Partial("no MFD_HUGETLB");
     322 execveat(dir: Fd, path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr, flags: u32) => async execve::execveat, Full;

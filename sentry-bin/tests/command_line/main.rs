@@ -2,6 +2,7 @@
 
 mod bench;
 mod confinement;
+mod log;
 mod refusals;
 mod remains;
 mod roots;

@@ -3,12 +3,14 @@
 use abi::Errno;
 use abi::task::ptrace::PTRACE_EVENT_SECCOMP;
 use abi::task::seccomp::*;
+use kcore::addr::GuestAddr;
 use task::ExitStatus;
 use task::seccomp::{Seccomp, SeccompData};
 use task::signal::code::SYS_SECCOMP;
 use task::signal::{SigFields, SigInfo, Signal};
 
 use crate::current::CurrentTask;
+use crate::log::guest_log;
 use crate::run::NO_CALL;
 
 const MAX_ERRNO: u32 = 4095;
@@ -24,7 +26,11 @@ impl CurrentTask {
             let answer = seccomp.check(&data);
             let value = answer & SECCOMP_RET_DATA;
             match answer & SECCOMP_RET_ACTION_FULL {
-                SECCOMP_RET_ALLOW | SECCOMP_RET_LOG => return true,
+                SECCOMP_RET_ALLOW => return true,
+                SECCOMP_RET_LOG => {
+                    self.log_filter(&data, "logs");
+                    return true;
+                }
                 SECCOMP_RET_TRACE if seen_by_tracer => return true,
                 SECCOMP_RET_TRACE => {
                     if !self.stop_for_filter(value).await || self.task.core.fatal_pending() {
@@ -53,6 +59,7 @@ impl CurrentTask {
                     return false;
                 }
                 action => {
+                    self.log_filter(&data, "ends");
                     self.regs.rax = self.regs.orig_rax;
                     self.end_by_filter(&seccomp, action);
                     return false;
@@ -76,6 +83,11 @@ impl CurrentTask {
     async fn stop_for_filter(&mut self, value: u32) -> bool {
         self.regs.rax = Errno::ENOSYS.to_ret();
         self.stop_if(|table, task| table.ptrace_event(task, PTRACE_EVENT_SECCOMP, value.into())).await
+    }
+
+    fn log_filter(&self, data: &SeccompData, does: &str) {
+        let (pid, nr) = (self.task.tid().0, data.nr);
+        guest_log!(self.kernel, INFO, pid, nr, ip = %GuestAddr(data.ip), does, "a filter of system calls");
     }
 
     /// Ends the thread, or the process if the filter says so or there is no other thread.

@@ -54,7 +54,8 @@ fn strict(cx: &CurrentTask) -> SysResult {
 }
 
 fn filter(cx: &CurrentTask, flags: u32, at: GuestAddr) -> SysResult {
-    // Calls are logged by none, so that SECCOMP_FILTER_FLAG_LOG asks for nothing; speculation is the host's business.
+    // What SECCOMP_FILTER_FLAG_LOG asks for beyond the actions that are always logged is an administrator's choice on Linux, too;
+    // speculation is the host's business.
     const KNOWN: u32 = SECCOMP_FILTER_FLAG_TSYNC
         | SECCOMP_FILTER_FLAG_LOG
         | SECCOMP_FILTER_FLAG_SPEC_ALLOW
