@@ -1,10 +1,12 @@
 //! The run loop of a guest thread.
 
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Waker;
 
 use abi::Errno;
 use mm::{FaultAccess, FaultOutcome};
-use platform::{Access, ExceptionInfo, Trap};
+use platform::{Access, ExceptionInfo, Kick, Trap};
 use task::ExitStatus;
 use task::rusage::CpuMode;
 use task::signal::code::SEGV_ACCERR;
@@ -17,10 +19,12 @@ use crate::syscall;
 /// Runs a guest thread to its end.
 pub(crate) async fn run_task(mut cx: CurrentTask) {
     let kicker = cx.thread.get_mut().kicker();
-    cx.task.core.set_kick(alloc::sync::Arc::new(move || kicker.kick()));
+    let kick = kicker.clone();
+    cx.task.core.set_kick(alloc::sync::Arc::new(move || kick.kick()));
+    let mut waker: Option<Waker> = None;
     let status = loop {
         if cx.exiting.is_none() {
-            cx.take_signals().await;
+            resting(&*kicker, cx.take_signals()).await;
         }
         if let Some(status) = cx.exiting {
             break status;
@@ -32,7 +36,10 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
             let core = &task.core;
             core.times.switch(CpuMode::User, clock.monotonic());
             let trap = poll_fn(|c| {
-                core.set_waker(Some(c.waker().clone()));
+                if !waker.as_ref().is_some_and(|w| w.will_wake(c.waker())) {
+                    waker = Some(c.waker().clone());
+                    core.set_waker(waker.clone());
+                }
                 thread.poll_run(c, regs)
             })
             .await;
@@ -40,7 +47,7 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
             trap
         };
         match trap {
-            Ok(Trap::Syscall) => syscall::handle(&mut cx).await,
+            Ok(Trap::Syscall) => resting(&*kicker, syscall::handle(&mut cx)).await,
             Ok(Trap::Fault { at, access }) => {
                 cx.regs.orig_rax = NO_CALL;
                 fault(&mut cx, at, access);
@@ -66,6 +73,19 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
 
 /// What `orig_rax` says when the task did not come by a system call, so that none is made again.
 pub(crate) const NO_CALL: u64 = u64::MAX;
+
+/// Lets the guest thread's place to run rest whenever `work` has to wait.
+async fn resting<T>(place: &dyn Kick, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|c| {
+        let done = work.as_mut().poll(c);
+        if done.is_pending() {
+            place.rest();
+        }
+        done
+    })
+    .await
+}
 
 fn exception(cx: &mut CurrentTask, e: &ExceptionInfo) {
     (cx.exception.trapno, cx.exception.error) = (e.trapno, e.error);

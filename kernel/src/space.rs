@@ -1,16 +1,17 @@
 //! Joins an address space of `mm` to a guest space of the platform.
 
-use alloc::sync::Arc;
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::Errno;
 use mm::{AddressSpace, Layout, MapOp, Prot, SpaceBackend};
-use platform::{Access, GuestSpace};
+use platform::{Access, GuestSpace, Landlord};
 use smallvec::SmallVec;
 
 use crate::image::{Executable, Image};
 use crate::kernel::Kernel;
-use kcore::addr::{GuestAddr, PAGE_SIZE};
+use kcore::addr::{GuestAddr, GuestRange, PAGE_SIZE};
 
 struct Backend(Arc<dyn GuestSpace>);
 
@@ -27,14 +28,26 @@ impl SpaceBackend for Backend {
         let ops: SmallVec<[platform::MapOp; 8]> = ops
             .iter()
             .map(|op| match *op {
-                MapOp::Map { range, offset, access: a, populate } => {
-                    platform::MapOp::Map { range, offset, access: access(a), populate }
+                MapOp::Map { range, offset, access: a, populate, private } => {
+                    platform::MapOp::Map { range, offset, access: access(a), populate, private }
                 }
                 MapOp::Unmap { range } => platform::MapOp::Unmap { range },
                 MapOp::Protect { range, access: a } => platform::MapOp::Protect { range, access: access(a) },
             })
             .collect();
         self.0.apply(&ops)
+    }
+    fn wrote(&self, range: GuestRange) {
+        self.0.wrote(range);
+    }
+}
+
+/// Places for the platform among a guest's mappings.
+struct Reserver(Weak<AddressSpace>);
+
+impl Landlord for Reserver {
+    fn reserve(&self, range: GuestRange) -> bool {
+        self.0.upgrade().is_some_and(|mm| mm.reserve(range))
     }
 }
 
@@ -57,6 +70,10 @@ const MIN_GAP: u64 = 128 << 20;
 /// What is kept free below a stack.
 const GUARD: u64 = 1 << 20;
 
+fn lend_places(space: &Arc<dyn GuestSpace>, mm: &Arc<AddressSpace>) {
+    space.set_landlord(Box::new(Reserver(Arc::downgrade(mm))));
+}
+
 /// An empty memory for the program in `exe`, with random addresses or always the same, and with room for a stack up to its limit.
 /// Errors: `ENOMEM`, `EAGAIN` when the host refuses another stub.
 pub(crate) fn new_memory(
@@ -77,6 +94,7 @@ pub(crate) fn new_memory(
     let layout = Layout { min: caps.min_address, max: caps.max_address, mmap_base, stack_top };
     let backend = Arc::new(Backend(space.clone()));
     let mm = AddressSpace::new(host.frames.clone(), backend, layout, caps.precise_faults);
+    lend_places(&space, &mm);
     Ok(Memory { mm, space, image: Image::new(exe), barriers: Arc::default() })
 }
 
@@ -84,6 +102,7 @@ pub(crate) fn new_memory(
 pub(crate) fn fork_memory(kernel: &Kernel, parent: &Memory) -> Result<Memory, Errno> {
     let space = kernel.host().platform.new_space()?;
     let mm = parent.mm.fork(Arc::new(Backend(space.clone())))?;
+    lend_places(&space, &mm);
     let barriers = Arc::new(AtomicU32::new(parent.barriers.load(Ordering::Relaxed)));
     Ok(Memory { mm, space, image: parent.image.fork(), barriers })
 }

@@ -1,7 +1,7 @@
 //! The kernel's access to guest memory: by this address space's own mappings, through the kernel's mapping of the memory file.
 
 use abi::Errno;
-use kcore::addr::{GuestAddr, PAGE_SIZE};
+use kcore::addr::{GuestAddr, GuestRange, PAGE_SIZE};
 use kcore::frame::{FileOffset, FrameStore};
 use kcore::user::UserMemory;
 
@@ -114,9 +114,15 @@ impl AddressSpace {
     /// Copies to guest memory even where a private mapping is not writable: such pages become the process's own. Shared mappings
     /// must be writable. Returns how many bytes were copied.
     pub fn copy_out_force(&self, addr: GuestAddr, src: &[u8]) -> usize {
-        self.walk(addr, src.len(), Mode::ForceWrite, |at, done, n| {
+        let done = self.walk(addr, src.len(), Mode::ForceWrite, |at, done, n| {
             self.frames.write(at, &src[done..done + n]);
-        })
+        });
+        let end = addr.checked_add(done as u64).and_then(GuestAddr::page_up);
+        if let Some(range) = end.and_then(|end| GuestRange::new(addr.page_down(), end)) {
+            let backend = self.inner.read().backend.clone();
+            backend.wrote(range);
+        }
+        done
     }
     fn word<R>(&self, addr: GuestAddr, mode: Mode, mut f: impl FnMut(u64) -> R) -> Result<R, Errno> {
         if !addr.0.is_multiple_of(4) {

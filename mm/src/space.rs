@@ -133,12 +133,26 @@ impl AddressSpace {
         })
         .ok();
     }
+    /// Lets the backend map something of its own in `range`, if nothing is mapped there. When a mapping is made there later, the
+    /// backend is told to unmap the range first.
+    pub fn reserve(&self, range: GuestRange) -> bool {
+        self.update(|s| {
+            let (start, end) = (range.start().0, range.end().0);
+            let fits = s.layout.min.0 <= start && end <= s.layout.max.0 && s.is_free(start, end);
+            if fits {
+                s.vmas.reserve(start, end);
+            }
+            Ok(fits)
+        })
+        .unwrap_or(false)
+    }
     /// Runs `f` with the lock held for writing; drops removed mappings after it is released, because dropping an object may take
     /// locks of any rank.
     pub(crate) fn update<R>(&self, f: impl FnOnce(&mut Inner) -> Result<R, Errno>) -> Result<R, Errno> {
         let (result, garbage) = {
             let mut inner = self.inner.write();
             let r = f(&mut inner);
+            inner.take_back();
             inner.peak_total = inner.peak_total.max(inner.vmas.total);
             inner.peak_rss = inner.peak_rss.max(inner.resident.pages);
             (r, core::mem::take(&mut inner.vmas.garbage))
@@ -177,11 +191,19 @@ pub(crate) fn guest_range(start: u64, end: u64) -> GuestRange {
 
 impl Inner {
     pub(crate) fn apply(&mut self, ops: &[MapOp]) -> Result<(), Errno> {
+        self.take_back();
         if ops.is_empty() {
             return Ok(());
         }
         self.generation += 1;
         self.backend.apply(ops)
+    }
+    /// Has the backend leave what it had reserved where mappings are now.
+    fn take_back(&mut self) {
+        for (start, end) in core::mem::take(&mut self.vmas.taken_back) {
+            // A backend that cannot is one whose guest will not run again.
+            let _ = self.backend.apply(&[MapOp::Unmap { range: guest_range(start, end) }]);
+        }
     }
     pub(crate) fn observer(&self) -> Option<Arc<dyn MappingObserver>> {
         self.me.upgrade().map(|a| a as Arc<dyn MappingObserver>)
@@ -246,15 +268,17 @@ impl Inner {
     }
     /// Collects `Map` and `Protect` operations for the hardware, joining neighbours.
     pub(crate) fn push_map(ops: &mut Vec<MapOp>, run: &Run, access: Prot) {
-        if let Some(MapOp::Map { range, offset, access: a, .. }) = ops.last_mut()
+        let private = !matches!(run.kind, Kind::SharedRo | Kind::SharedRw);
+        if let Some(MapOp::Map { range, offset, access: a, private: p, .. }) = ops.last_mut()
             && range.end().0 == run.start
             && offset.0 + range.len() == run.at
             && *a == access
+            && *p == private
         {
             *range = guest_range(range.start().0, run.end);
             return;
         }
         let range = guest_range(run.start, run.end);
-        ops.push(MapOp::Map { range, offset: FileOffset(run.at), access, populate: false });
+        ops.push(MapOp::Map { range, offset: FileOffset(run.at), access, populate: false, private });
     }
 }

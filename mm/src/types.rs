@@ -71,6 +71,8 @@ pub enum MapOp {
         access: Prot,
         /// Whether the host should populate the pages at once.
         populate: bool,
+        /// Whether the pages are seen through a private mapping: nobody else's stores are to be expected in them.
+        private: bool,
     },
     /// Remove whatever is mapped in `range`.
     Unmap {
@@ -93,6 +95,10 @@ pub trait SpaceBackend: Send + Sync {
     ///
     /// Errors: `ENOMEM` if the host refuses a mapping (the space then has the operations before it).
     fn apply(&self, ops: &[MapOp]) -> Result<(), Errno>;
+    /// The kernel has stored to private pages in `range` that their mapping does not let the guest write. Default: nothing.
+    fn wrote(&self, range: GuestRange) {
+        let _ = range;
+    }
 }
 
 /// Where mappings may lie.

@@ -140,6 +140,9 @@ pub(crate) struct VmaSet {
     pub(crate) data: u64,
     /// Mappings removed; the address space drops them without its lock.
     pub(crate) garbage: Vec<Vma>,
+    /// Ranges without mappings that the backend uses, and those of them where mappings have been made since.
+    reserved: Vec<(u64, u64)>,
+    pub(crate) taken_back: Vec<(u64, u64)>,
 }
 
 impl VmaSet {
@@ -198,8 +201,18 @@ impl VmaSet {
             v.start < v.end && v.start.is_multiple_of(PAGE_SIZE) && v.end.is_multiple_of(PAGE_SIZE)
         );
         self.account(&v, true);
+        if !self.reserved.is_empty() {
+            let (start, end) = (v.start, v.end);
+            self.taken_back.extend(self.reserved.extract_if(.., |(a, b)| *a < end && start < *b));
+        }
         let old = self.map.insert(v.start, v);
         debug_assert!(old.is_none());
+    }
+    /// Notes a range that is the backend's until a mapping is made there.
+    pub(crate) fn reserve(&mut self, start: u64, end: u64) {
+        if !self.reserved.contains(&(start, end)) {
+            self.reserved.push((start, end));
+        }
     }
     pub(crate) fn remove(&mut self, start: u64) -> Option<Vma> {
         let v = self.map.remove(&start)?;

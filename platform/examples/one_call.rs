@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let space = platform.new_space()?;
     let range = GuestRange::from_len(GuestAddr(CODE), PAGE).ok_or("the page has no place")?;
     let access = Access::READ | Access::EXEC;
-    space.apply(&[MapOp::Map { range, offset: FileOffset(0), access, populate: false }])?;
+    space.apply(&[MapOp::Map { range, offset: FileOffset(0), access, populate: false, private: true }])?;
 
     let mut thread = platform.new_thread(&space)?;
     let mut regs = UserRegs { rip: CODE, ..UserRegs::default() };

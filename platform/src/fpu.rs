@@ -52,6 +52,16 @@ impl FpuLayout {
         FpuState(bytes)
     }
 
+    /// A state that the processor has written into zeros, which leaves out what is in its initial state.
+    #[cfg(feature = "systrap")]
+    pub(crate) fn saved(&self, bytes: Vec<u8>) -> FpuState {
+        let mut state = self.with_software(bytes);
+        if u64_at(&state.0, HEADER) & 1 == 0 {
+            state.0[FCW..FCW + 2].copy_from_slice(&0x37fu16.to_le_bytes());
+        }
+        state
+    }
+
     /// The state that a new thread has: all registers zero, exceptions masked.
     pub(crate) fn initial(&self) -> FpuState {
         let mut b = vec![0; self.size];

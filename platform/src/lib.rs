@@ -22,5 +22,6 @@ pub mod vdso;
 
 pub use regs::{FpuState, UserRegs};
 pub use traits::{
-    Access, ExceptionInfo, GuestSpace, GuestThread, Kick, MapOp, Platform, PlatformCaps, Sleeper, Trap,
+    Access, ExceptionInfo, GuestSpace, GuestThread, Kick, Landlord, MapOp, Platform, PlatformCaps, Sleeper,
+    Trap,
 };

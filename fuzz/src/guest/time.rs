@@ -64,7 +64,7 @@ impl Sleeper for Idle {
     fn epoch(&self) -> u32 {
         self.epoch.load(Ordering::Relaxed)
     }
-    fn sleep(&self, epoch: u32, timeout: Option<Nanos>) {
+    fn sleep(&self, epoch: u32, timeout: Option<Nanos>, _last: bool) {
         if epoch != self.epoch() {
             return;
         }

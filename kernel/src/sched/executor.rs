@@ -16,21 +16,38 @@ use super::runnable::Runnable;
 
 static RUN_QUEUE: LockClass = LockClass::new("run queue", 950);
 
+/// Longest sleep of a worker while another one polls a future: what waits for that one may have to be taken over, if the future
+/// takes long. In nanoseconds.
+const STAND_IN: u64 = 1_000_000;
+
 pub(super) struct Queue {
     ready: Mutex<VecDeque<Arc<Runnable>>>,
+    /// Workers that are in [`Executor::work`], and those of them that sleep.
+    workers: AtomicUsize,
     sleeping: AtomicUsize,
     idle: Arc<dyn Sleeper>,
 }
 
 impl Queue {
     pub(super) fn push(&self, r: Arc<Runnable>) {
-        self.ready.lock().push_back(r);
-        if self.sleeping.load(Ordering::SeqCst) > 0 {
+        let waiting = {
+            let mut ready = self.ready.lock();
+            ready.push_back(r);
+            self.tell(&ready);
+            ready.len()
+        };
+        let sleeping = self.sleeping.load(Ordering::SeqCst);
+        // A worker that is awake, most often the caller, takes the first one as soon as it can: sooner than another could be woken.
+        let awake = self.workers.load(Ordering::SeqCst).saturating_sub(sleeping);
+        if sleeping > 0 && waiting > awake {
             self.idle.wake();
         }
     }
     fn pop(&self) -> Option<Arc<Runnable>> {
-        self.ready.lock().pop_front()
+        let mut ready = self.ready.lock();
+        let r = ready.pop_front()?;
+        self.tell(&ready);
+        Some(r)
     }
     fn pop_chosen(&self, choose: impl FnOnce(&[u64]) -> usize) -> Option<Arc<Runnable>> {
         let names: Vec<u64> = self.ready.lock().iter().map(|r| r.name()).collect();
@@ -39,6 +56,12 @@ impl Queue {
         }
         let place = choose(&names);
         self.ready.lock().remove(place)
+    }
+    /// Tells the platform what waits.
+    fn tell(&self, ready: &VecDeque<Arc<Runnable>>) {
+        if let Some(backlog) = self.idle.backlog() {
+            backlog.store(ready.len(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -55,8 +78,12 @@ impl Executor {
     pub fn new(idle: Arc<dyn Sleeper>, timers: Arc<TimerQueue>, clock: Arc<dyn Clock>) -> Executor {
         let wake = idle.clone();
         timers.set_on_earlier(Arc::new(move || wake.wake()));
-        let queue =
-            Queue { ready: Mutex::new(&RUN_QUEUE, VecDeque::new()), sleeping: AtomicUsize::new(0), idle };
+        let queue = Queue {
+            ready: Mutex::new(&RUN_QUEUE, VecDeque::new()),
+            workers: AtomicUsize::new(0),
+            sleeping: AtomicUsize::new(0),
+            idle,
+        };
         Executor { queue: Arc::new(queue), timers, clock, stop: AtomicBool::new(false) }
     }
     /// Adds a future; some worker will poll it. `name` stands for it in [`Executor::step`].
@@ -66,6 +93,7 @@ impl Executor {
     }
     /// Polls futures and fires timers until [`Executor::stop`].
     pub fn work(&self) {
+        self.queue.workers.fetch_add(1, Ordering::SeqCst);
         while !self.stop.load(Ordering::SeqCst) {
             self.fire_timers();
             if let Some(r) = self.queue.pop() {
@@ -101,13 +129,17 @@ impl Executor {
         }
     }
     fn sleep(&self) {
-        self.queue.sleeping.fetch_add(1, Ordering::SeqCst);
+        let asleep = self.queue.sleeping.fetch_add(1, Ordering::SeqCst) + 1;
         let epoch = self.queue.idle.epoch();
         let something = !self.queue.ready.lock().is_empty() || self.stop.load(Ordering::SeqCst);
         if !something {
-            let timeout = self.timers.next_deadline().map(|d| d.saturating_sub(self.clock.monotonic()));
+            let mut timeout = self.timers.next_deadline().map(|d| d.saturating_sub(self.clock.monotonic()));
+            let last = asleep >= self.queue.workers.load(Ordering::SeqCst);
+            if !last {
+                timeout = Some(timeout.map_or(STAND_IN, |t| t.min(STAND_IN)));
+            }
             if timeout != Some(0) {
-                self.queue.idle.sleep(epoch, timeout);
+                self.queue.idle.sleep(epoch, timeout, last);
             }
         }
         self.queue.sleeping.fetch_sub(1, Ordering::SeqCst);
@@ -128,7 +160,7 @@ mod tests {
         fn epoch(&self) -> u32 {
             0
         }
-        fn sleep(&self, _: u32, _: Option<Nanos>) {
+        fn sleep(&self, _: u32, _: Option<Nanos>, _: bool) {
             panic!("whoever steps does not sleep");
         }
         fn wake(&self) {}

@@ -40,7 +40,7 @@ impl Sleeper for Sleep {
     fn epoch(&self) -> u32 {
         *self.0.lock().unwrap()
     }
-    fn sleep(&self, epoch: u32, timeout: Option<Nanos>) {
+    fn sleep(&self, epoch: u32, timeout: Option<Nanos>, _last: bool) {
         let now = self.0.lock().unwrap();
         if *now == epoch {
             // Woken by a change; the bound is only for a test that would otherwise hang for ever.

@@ -83,6 +83,19 @@ impl HostMemory {
         self.fd.as_raw_fd()
     }
 
+    /// Copies bytes out; guests may change them meanwhile.
+    ///
+    /// Panics if they lie beyond the file.
+    #[cfg(feature = "systrap")]
+    pub(crate) fn copy_out(&self, offset: u64, dst: &mut [u8]) {
+        let end = offset.checked_add(dst.len() as u64);
+        assert!(end.is_some_and(|end| end <= self.len), "beyond the memory file");
+        // SAFETY: the source lies in the mapping, as just checked, and does not overlap `dst`, which is a Rust object.
+        unsafe {
+            core::ptr::copy_nonoverlapping(self.base.add(offset as usize), dst.as_mut_ptr(), dst.len());
+        }
+    }
+
     /// Bytes of host memory that the file holds now.
     ///
     /// Errors: what `fstat(2)` gives.

@@ -80,7 +80,7 @@ fn apply_to(mapped: &mut Mapped, op: &MapOp) -> Vec<MapOp> {
 pub(super) fn apply_in_stub(injector: &mut Injector, anchor: Pid, ops: &[MapOp]) -> Result<(), Errno> {
     for op in ops {
         match *op {
-            MapOp::Map { range, offset, access, populate } => {
+            MapOp::Map { range, offset, access, populate, .. } => {
                 let flags =
                     libc::MAP_SHARED | libc::MAP_FIXED | if populate { libc::MAP_POPULATE } else { 0 };
                 let args = [range.start().0, range.len(), prot(access), flags as u64, STUB_MEMFD, offset.0];

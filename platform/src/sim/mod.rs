@@ -219,7 +219,7 @@ impl Sleeper for Sim {
     fn epoch(&self) -> u32 {
         0
     }
-    fn sleep(&self, _: u32, _: Option<Nanos>) {}
+    fn sleep(&self, _: u32, _: Option<Nanos>, _: bool) {}
     fn wake(&self) {}
 }
 

@@ -101,7 +101,7 @@ impl GuestSpace for SimSpace {
                 return Err(Errno::EINVAL);
             }
             match *op {
-                MapOp::Map { range, offset, access, populate: _ } => {
+                MapOp::Map { range, offset, access, .. } => {
                     let last = offset.0.checked_add(range.len());
                     if offset.0 % PAGE_SIZE != 0 || last.is_none_or(|e| e > self.memory.len()) {
                         return Err(Errno::EINVAL);
@@ -147,6 +147,7 @@ mod tests {
             offset: FileOffset(offset * PAGE_SIZE),
             access,
             populate: false,
+            private: true,
         };
         s.apply(&[map(pages(1, 4), 0, RW), map(pages(2, 1), 8, RW)]).unwrap();
         s.store(PAGE_SIZE * 2 - 2, b"abcd").unwrap();

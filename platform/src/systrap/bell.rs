@@ -1,22 +1,38 @@
 //! How the sentry learns of traps: idle workers look at the running threads, and sleep at a doorbell that stubs ring.
 
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
+use super::cpus::Cpus;
+use super::host_thread::{ThreadShared, Trapped};
 use super::layout::*;
 use super::lock;
 use super::policy;
 use super::shared::{SharedFile, futex_wait, futex_wake};
-use super::thread::ThreadShared;
 
 /// The doorbell, and the threads that may ring it.
 pub(super) struct Bell {
     control: Arc<SharedFile>,
     running: Mutex<Vec<Arc<ThreadShared>>>,
-    polling: AtomicBool,
+    /// How many of them there are.
+    count: AtomicUsize,
+    /// What waits for a worker, as the scheduler counts it.
+    backlog: AtomicUsize,
     sleepers: AtomicUsize,
-    idle_spins: u32,
+    cpus: usize,
+    allowed: Cpus,
+    /// How often in a row a worker was on the processor of its guest.
+    together: AtomicI32,
+}
+
+/// What a worker has found that looked for a thread's trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Trap(Trapped),
+    Nothing,
+    /// Others have something to do, and it is their turn.
+    Others,
 }
 
 impl Bell {
@@ -24,15 +40,63 @@ impl Bell {
         Bell {
             control: control.clone(),
             running: Mutex::default(),
-            polling: AtomicBool::new(false),
+            count: AtomicUsize::new(0),
+            backlog: AtomicUsize::new(0),
             sleepers: AtomicUsize::new(0),
-            idle_spins: policy::spins(policy::IDLE_SPINS, cpus),
+            cpus,
+            allowed: Cpus::allowed(),
+            together: AtomicI32::new(0),
         }
+    }
+
+    /// Looks for the trap of a thread that has just been resumed, as long as that pays, and meanwhile for the traps of others.
+    pub(super) fn look_for(&self, thread: &ThreadShared) -> Found {
+        let others = self.count.load(Ordering::Relaxed);
+        let spins = if self.is_apart(thread) { policy::resume_spins(self.cpus, others + 1) } else { 1 };
+        if others > 0 {
+            self.poll();
+        }
+        for spin in 0..spins {
+            if self.backlog.load(Ordering::Relaxed) > 0 {
+                return Found::Others;
+            }
+            if let Some(how) = thread.trapped() {
+                return Found::Trap(how);
+            }
+            core::hint::spin_loop();
+            if spin % 16 == 15 && self.count.load(Ordering::Relaxed) > 0 {
+                self.poll();
+            }
+        }
+        Found::Nothing
+    }
+
+    /// Whether the thread runs on another processor than the caller; sees to it if that would be better.
+    fn is_apart(&self, thread: &ThreadShared) -> bool {
+        if !thread.shares_cpu() {
+            if self.together.load(Ordering::Relaxed) > 0 {
+                self.together.store(0, Ordering::Relaxed);
+            }
+            return true;
+        }
+        if self.together.fetch_add(1, Ordering::Relaxed) < policy::PART_AFTER {
+            return false;
+        }
+        self.together.store(-policy::PART_PAUSE, Ordering::Relaxed);
+        self.allowed.leave_this_one();
+        !thread.shares_cpu()
+    }
+
+    /// See [`crate::Sleeper::backlog`].
+    pub(super) fn backlog(&self) -> &AtomicUsize {
+        &self.backlog
     }
 
     /// From now on the thread's waker is woken when it has trapped. Look at the thread once more after this.
     pub(super) fn watch(&self, thread: &Arc<ThreadShared>) {
-        lock(&self.running).push(thread.clone());
+        let mut running = lock(&self.running);
+        running.push(thread.clone());
+        self.count.store(running.len(), Ordering::Relaxed);
     }
 
     /// The thread has trapped, as its owner knows.
@@ -41,10 +105,11 @@ impl Bell {
         if let Some(i) = running.iter().position(|t| Arc::ptr_eq(t, thread)) {
             running.swap_remove(i);
         }
+        self.count.store(running.len(), Ordering::Relaxed);
     }
 
-    /// Wakes the owners of threads that have trapped. Returns whether there were any, and whether other threads run.
-    pub(super) fn poll(&self) -> (bool, bool) {
+    /// Wakes the owners of threads that have trapped. Returns whether there were any, and how many other threads run.
+    pub(super) fn poll(&self) -> (bool, usize) {
         let mut running = lock(&self.running);
         let before = running.len();
         running.retain(|t| {
@@ -54,7 +119,8 @@ impl Bell {
             }
             !trapped
         });
-        (running.len() < before, !running.is_empty())
+        self.count.store(running.len(), Ordering::Relaxed);
+        (running.len() < before, running.len())
     }
 
     fn want_ringing(&self, wanted: bool) {
@@ -70,50 +136,48 @@ impl Bell {
     pub(super) fn ring(&self) {
         let word = self.control.atomic(BELL_SEQ);
         word.fetch_add(1, Ordering::SeqCst);
-        futex_wake(word, i32::MAX);
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            futex_wake(word, i32::MAX);
+        }
     }
 
-    /// Sleeps until somebody has rung since `epoch` was read, a thread has trapped, or `timeout` has passed. May return early.
-    pub(super) fn sleep(&self, epoch: u32, timeout: Option<Duration>) {
-        if self.poll_for_a_while(epoch) {
+    /// Sleeps until somebody has rung since `epoch` was read, a thread has trapped, or `timeout` has passed. May return early. Only the
+    /// `last` worker that is awake watches threads first, and asks them to ring.
+    pub(super) fn sleep(&self, epoch: u32, timeout: Option<Duration>, last: bool) {
+        if last && self.look_around(epoch) {
             return;
         }
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        self.want_ringing(true);
+        if last {
+            self.want_ringing(true);
+        }
         // A thread that trapped before it could see the wish is found here.
         let (found, others) = self.poll();
         if !found && self.epoch() == epoch {
-            let timeout =
-                if others { Some(timeout.map_or(policy::TICK, |t| t.min(policy::TICK))) } else { timeout };
+            let bounded = if others > 0 && last { Some(policy::TICK) } else { None };
+            let timeout = timeout.into_iter().chain(bounded).min();
             futex_wait(self.control.atomic(BELL_SEQ), epoch, timeout);
-            self.poll();
         }
-        if self.sleepers.fetch_sub(1, Ordering::SeqCst) == 1 && !self.polling.load(Ordering::SeqCst) {
-            self.want_ringing(false);
-        }
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        // Awake, and looks itself.
+        self.want_ringing(false);
+        self.poll();
     }
 
-    /// Looks at running threads, if there are any and no other worker does. Returns whether there is something to do.
-    fn poll_for_a_while(&self, epoch: u32) -> bool {
-        if self.polling.swap(true, Ordering::SeqCst) {
-            return false;
-        }
-        self.want_ringing(false);
-        let mut found = false;
-        for _ in 0..self.idle_spins {
+    /// Looks at running threads for a while, if there are any. Returns whether there is something to do.
+    fn look_around(&self, epoch: u32) -> bool {
+        let mut spin = 0;
+        let shares = lock(&self.running).iter().any(|t| t.shares_cpu());
+        loop {
             let (some, others) = self.poll();
-            found = some || self.epoch() != epoch;
-            if found {
-                // The one that polled is busy now: let the others' traps wake somebody else.
-                self.want_ringing(others && self.sleepers.load(Ordering::SeqCst) > 0);
-                break;
+            if some || self.epoch() != epoch || self.backlog.load(Ordering::Relaxed) > 0 {
+                return true;
             }
-            if !others {
-                break;
+            if shares || others == 0 || spin >= policy::idle_spins(self.cpus, others) {
+                return false;
             }
+            spin += 1;
             core::hint::spin_loop();
         }
-        self.polling.store(false, Ordering::SeqCst);
-        found
     }
 }

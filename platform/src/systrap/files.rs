@@ -9,6 +9,7 @@ use abi::Errno;
 use super::code;
 use super::filter;
 use super::layout::*;
+use super::patches::MAX_PATCHES;
 use super::shared::SharedFile;
 
 /// Stubs that can exist at a time.
@@ -25,8 +26,10 @@ pub(super) struct Files {
     pub(super) ops: Arc<SharedFile>,
     pub(super) ops_read_only: i32,
     pub(super) acks: Arc<SharedFile>,
+    pub(super) patches: Arc<SharedFile>,
+    pub(super) patches_read_only: i32,
     pub(super) code: i32,
-    _owned: [OwnedFd; 2],
+    _owned: [OwnedFd; 3],
 }
 
 impl Files {
@@ -34,15 +37,19 @@ impl Files {
     pub(super) fn new(memory: i32, base: u64) -> Result<Files, Errno> {
         let name: &CStr = c"picket-stubs";
         let ops = SharedFile::new(name, MAX_STUBS * PAGE)?;
-        let (ops_read_only, code) = (ops.read_only()?, code_file(base)?);
+        let patches = SharedFile::new(name, MAX_PATCHES * 2 * PAGE)?;
+        let (ops_read_only, patches_read_only, code) =
+            (ops.read_only()?, patches.read_only()?, code_file(base)?);
         Ok(Files {
             memory,
             control: Arc::new(SharedFile::new(name, (MAX_AREAS + 1) * AREA_LEN)?),
             ops: Arc::new(ops),
             ops_read_only: ops_read_only.as_raw_fd(),
             acks: Arc::new(SharedFile::new(name, MAX_STUBS * PAGE)?),
+            patches: Arc::new(patches),
+            patches_read_only: patches_read_only.as_raw_fd(),
             code: code.as_raw_fd(),
-            _owned: [ops_read_only, code],
+            _owned: [ops_read_only, patches_read_only, code],
         })
     }
 }

@@ -18,6 +18,8 @@ const TRAPNO: u64 = 200;
 const CR2: u64 = 216;
 const FPSTATE: u64 = 224;
 const CONTEXT_LEN: u64 = 304;
+/// Offset of the instruction pointer.
+pub(super) const UC_RIP: u64 = REGISTERS + 16 * 8;
 // Offsets in `siginfo_t`.
 const SI_CODE: u64 = 8;
 const SI_ADDR: u64 = 16;
@@ -25,8 +27,8 @@ const SI_SYSCALL: u64 = 24;
 const SI_ARCH: u64 = 28;
 const SIGINFO_LEN: u64 = 128;
 
-const USER_CS: u64 = 0x33;
-const USER_SS: u64 = 0x2b;
+pub(super) const USER_CS: u64 = 0x33;
+pub(super) const USER_SS: u64 = 0x2b;
 const SI_KERNEL: i32 = 0x80;
 const INTERRUPTED: u64 = (-libc::EINTR as i64).cast_unsigned();
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
@@ -37,8 +39,13 @@ const ERROR_FETCH: u64 = 16;
 /// Flags that a guest may set: what `rt_sigreturn` takes of them.
 const FLAGS: u64 = 0x25_0dd5;
 
+/// Makes flags acceptable: those that a guest may set, and those that are always set.
+pub(super) fn flags(f: u64) -> u64 {
+    f & FLAGS | 0x202
+}
+
 /// Makes a base acceptable to `wrfsbase`.
-fn base(b: u64) -> u64 {
+pub(super) fn base(b: u64) -> u64 {
     if b < TASK_END { b } else { 0 }
 }
 
@@ -60,6 +67,16 @@ impl Frame<'_> {
             return Err(Errno::EFAULT);
         }
         Ok(self.area + distance)
+    }
+
+    /// The GS base that a guest is told of: as long as it does not use GS, its thread finds its area there.
+    fn shown_gs(&self, real: u64) -> u64 {
+        if real == self.address { 0 } else { real }
+    }
+
+    /// The GS base for one that a guest wishes.
+    pub(super) fn real_gs(&self, shown: u64) -> u64 {
+        if shown == 0 { self.address } else { base(shown) }
     }
 
     fn context(&self) -> Result<u64, Errno> {
@@ -93,7 +110,7 @@ impl Frame<'_> {
             cs: USER_CS,
             ss: USER_SS,
             fs_base: self.control.read(self.area + AREA_FS),
-            gs_base: self.control.read(self.area + AREA_GS),
+            gs_base: self.shown_gs(self.control.read(self.area + AREA_GS)),
             ..UserRegs::default()
         })
     }
@@ -119,14 +136,14 @@ impl Frame<'_> {
             r.rcx,
             r.rsp,
             r.rip,
-            r.eflags & FLAGS | 0x202,
+            flags(r.eflags),
         ];
         for (i, v) in values.iter().enumerate() {
             self.control.write(at + REGISTERS + i as u64 * 8, *v);
         }
         self.control.write(at + SEGMENTS, USER_CS | USER_SS << 48);
         self.control.write(self.area + AREA_FS, base(r.fs_base));
-        self.control.write(self.area + AREA_GS, base(r.gs_base));
+        self.control.write(self.area + AREA_GS, self.real_gs(r.gs_base));
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 //! base + OPS       r--  batches of operations for the mapper, written by the sentry only
 //! base + ACK       r--  the mapper's answers, which it writes through a descriptor
 //! base + DOORBELL  rw-  wakes the sentry; shared by all stubs
-//! base + AREAS     rw-  one area for each host thread: handoff words, then the stack for signals
+//! base + AREAS     rw-  one area for each host thread: handoff words, floating-point state, the stack for signals
 //! ```
 //!
 //! Whatever is writable there can be written by the guest at any time, so the sentry reads each word once and checks it.
@@ -33,20 +33,73 @@ pub(super) const AREA_LEN: u64 = 32 << 10;
 /// Host threads that one stub can have.
 pub(super) const MAX_THREADS: u64 = (REGION - AREAS) / AREA_LEN;
 
-// Words of an area. Its first page is for them; the rest is the stack for signals.
+// Words of an area. The first line is what a system call of rewritten code passes and what it gets back; the next ones are the rest of its
+// registers (`C_*`), which the sentry reads too, and may replace.
 pub(super) const AREA_STATE: u64 = 0;
-pub(super) const AREA_SPIN: u64 = 4;
-pub(super) const AREA_SIGNAL: u64 = 8;
-pub(super) const AREA_TID: u64 = 12;
-pub(super) const AREA_UCONTEXT: u64 = 16;
-pub(super) const AREA_SIGINFO: u64 = 24;
-pub(super) const AREA_FS: u64 = 32;
-pub(super) const AREA_GS: u64 = 40;
-pub(super) const AREA_EXIT: u64 = 48;
-pub(super) const AREA_STACK_T: u64 = 56;
+/// Why a thread is in state [`STATE_FAST`].
+pub(super) const REASON: u64 = 4;
+pub(super) const C_RAX: u64 = 8;
+pub(super) const C_RDI: u64 = 16;
+pub(super) const C_RSI: u64 = 24;
+pub(super) const C_RDX: u64 = 32;
+pub(super) const C_R10: u64 = 40;
+pub(super) const C_R8: u64 = 48;
+pub(super) const C_R9: u64 = 56;
+pub(super) const C_RIP: u64 = 64;
+pub(super) const C_FLAGS: u64 = 72;
+pub(super) const C_RSP: u64 = 80;
+pub(super) const C_RBX: u64 = 88;
+pub(super) const C_RBP: u64 = 96;
+pub(super) const C_R12: u64 = 104;
+pub(super) const C_R13: u64 = 112;
+pub(super) const C_R14: u64 = 120;
+pub(super) const C_R15: u64 = 128;
+/// Where the trampoline goes on after the call.
+pub(super) const C_TAIL: u64 = 136;
+/// The processor that the thread trapped on, as [`super::cpus::this_cpu`] numbers them.
+pub(super) const AREA_CPU: u64 = 168;
+// Only for registers that the sentry replaces.
+pub(super) const C_RCX: u64 = 144;
+pub(super) const C_FS: u64 = 152;
+pub(super) const C_GS: u64 = 160;
+/// What `pop r11` and `iretq` take: r11, rip, cs, flags, rsp, ss.
+pub(super) const C_LOAD: u64 = 192;
+/// Whether the state at [`AREA_FPU`] is to be loaded with the registers.
+pub(super) const LOAD_FPU: u64 = 240;
+// Constants and words that seldom change.
+/// The area's address, negated: how a trampoline finds out that GS is the thread's own.
+pub(super) const SELF_NEGATED: u64 = 256;
+/// Address of the stub's code for system calls.
+pub(super) const ENTRY: u64 = 264;
+/// Address past [`C_FLAGS`], where flags are pushed.
+pub(super) const FLAGS_STACK: u64 = 272;
+/// Address of [`C_LOAD`].
+pub(super) const LOAD_STACK: u64 = 280;
+/// Which parts of the floating-point state are saved and loaded.
+pub(super) const XMASK: u64 = 288;
+pub(super) const AREA_SPIN: u64 = 296;
+pub(super) const AREA_KICKED: u64 = 300;
+/// The processor of the worker that resumed the thread last.
+pub(super) const AREA_WORKER_CPU: u64 = 304;
+// For traps by signal.
+pub(super) const AREA_SIGNAL: u64 = 320;
+pub(super) const AREA_TID: u64 = 324;
+pub(super) const AREA_UCONTEXT: u64 = 328;
+pub(super) const AREA_SIGINFO: u64 = 336;
+pub(super) const AREA_FS: u64 = 344;
+pub(super) const AREA_GS: u64 = 352;
+pub(super) const AREA_EXIT: u64 = 360;
+pub(super) const AREA_STACK_T: u64 = 368;
 /// A signal mask without any signal: the area starts as zeros, and what a guest writes there only concerns itself.
-pub(super) const AREA_NO_SIGNALS: u64 = 88;
-pub(super) const AREA_STACK: u64 = PAGE;
+pub(super) const AREA_NO_SIGNALS: u64 = 392;
+/// Where the floating-point state is saved to and loaded from.
+pub(super) const AREA_FPU: u64 = PAGE;
+/// Longest state that fits there.
+pub(super) const AREA_FPU_LEN: u64 = 3 * PAGE;
+pub(super) const AREA_STACK: u64 = AREA_FPU + AREA_FPU_LEN;
+
+/// The segment whose limit tells the number of the processor, `__CPUNODE_SEG` in `arch/x86/include/asm/segment.h`.
+pub(super) const CPU_SEGMENT: u32 = 0x7b;
 
 /// The guest runs, or is to run.
 pub(super) const STATE_RUN: u32 = 0;
@@ -56,6 +109,19 @@ pub(super) const STATE_TRAPPED: u32 = 1;
 pub(super) const STATE_SLEEPING: u32 = 2;
 /// The thread is to end.
 pub(super) const STATE_EXIT: u32 = 3;
+/// The thread has trapped in rewritten code, without a signal, and spins.
+pub(super) const STATE_FAST: u32 = 4;
+/// As [`STATE_FAST`], and it sleeps.
+pub(super) const STATE_FAST_SLEEPING: u32 = 5;
+/// The thread, which was in one of these two states, is to save its floating-point state.
+pub(super) const STATE_SAVE: u32 = 6;
+/// The thread, which was in one of these two states, is to load all registers.
+pub(super) const STATE_LOAD: u32 = 7;
+
+/// It makes a system call.
+pub(super) const REASON_CALL: u32 = 0;
+/// It was kicked after the answer.
+pub(super) const REASON_KICK: u32 = 1;
 
 // Words of the page of operations.
 pub(super) const OPS_SEQ: u64 = 0;
@@ -90,7 +156,8 @@ pub(super) const FD_MEMORY: i32 = 0;
 pub(super) const FD_CONTROL: i32 = 1;
 pub(super) const FD_OPS: i32 = 2;
 pub(super) const FD_ACK: i32 = 3;
-pub(super) const FD_CODE: i32 = 4;
+pub(super) const FD_PATCHES: i32 = 4;
+pub(super) const FD_CODE: i32 = 5;
 
 const _: () = assert!(OPS_FIRST + OPS_MAX as u64 * OP_LEN <= OPS_ERRNOS && OPS_ERRNOS + 4 * 134 <= PAGE);
 const _: () = assert!(

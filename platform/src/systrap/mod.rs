@@ -11,28 +11,35 @@
 //! Needs Linux 5.9 for `FSGSBASE` and `close_range`, and permission for `seccomp(2)` filters, which needs no privilege.
 
 mod bell;
+mod call;
 mod code;
+mod cpus;
 mod files;
 mod filter;
 mod frame;
+mod host_thread;
 mod layout;
 mod mapper;
 mod nursery;
+mod patches;
 mod policy;
+mod rewrite;
 mod seed;
 mod shared;
 mod space;
 mod thread;
+mod trampoline;
 
 use core::any::Any;
 use core::fmt;
+use core::sync::atomic::AtomicUsize;
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use abi::Errno;
 use kcore::addr::GuestAddr;
-use kcore::host::{Entropy, MemoryFile};
+use kcore::host::Entropy;
 
 use crate::fpu::FpuLayout;
 use crate::host::{HostEntropy, HostMemory};
@@ -43,6 +50,7 @@ pub use filter::{GUEST_CALLS, MAPPER_CALLS};
 use layout::{BASE_ALIGN, HIGHEST_BASE};
 pub use nursery::CALLS;
 use nursery::Nursery;
+use patches::Patches;
 pub use space::SystrapSpace;
 pub use thread::SystrapThread;
 
@@ -86,6 +94,7 @@ struct Handle {
     bell: Arc<Bell>,
     layout: FpuLayout,
     cpus: usize,
+    patches: Patches,
     memory: Arc<HostMemory>,
 }
 
@@ -135,7 +144,8 @@ impl SystrapPlatform {
             xfeatures: layout.xfeatures,
             barrier,
         };
-        let handle = Handle { nursery, bell, layout, cpus, memory: memory.clone() };
+        let patches = Patches::new(&nursery.files.patches);
+        let handle = Handle { nursery, bell, layout, cpus, patches, memory: memory.clone() };
         Ok(Arc::new(SystrapPlatform { handle: Arc::new(handle), caps }))
     }
 }
@@ -143,7 +153,7 @@ impl SystrapPlatform {
 /// Starts a thread in a stub of its own and looks at the frame of its first trap. Errors: what the host refuses; `ETIMEDOUT`.
 fn sample_fpu(nursery: &Arc<Nursery>) -> Result<FpuLayout, Errno> {
     let stub = nursery.new_stub()?;
-    let born = thread::Newborn::new(&stub)?;
+    let born = host_thread::Newborn::new(&stub)?;
     let end = Instant::now() + Duration::from_secs(5);
     while !born.has_trapped() {
         if Instant::now() > end {
@@ -157,7 +167,7 @@ fn sample_fpu(nursery: &Arc<Nursery>) -> Result<FpuLayout, Errno> {
 /// `space` as one of this backend's. Errors: `EINVAL` if it belongs to another platform.
 fn own_space<'a>(handle: &Arc<Handle>, space: &'a dyn GuestSpace) -> Result<&'a SystrapSpace, Errno> {
     let space = (space as &dyn Any).downcast_ref::<SystrapSpace>().ok_or(Errno::EINVAL)?;
-    if Arc::ptr_eq(&space.stub.nursery, &handle.nursery) { Ok(space) } else { Err(Errno::EINVAL) }
+    if Arc::ptr_eq(&space.0.handle, handle) { Ok(space) } else { Err(Errno::EINVAL) }
 }
 
 impl Platform for SystrapPlatform {
@@ -166,7 +176,7 @@ impl Platform for SystrapPlatform {
     }
     fn new_space(&self) -> Result<Arc<dyn GuestSpace>, Errno> {
         let h = &self.handle;
-        Ok(Arc::new(SystrapSpace::new(h.nursery.new_stub()?, h.nursery.base, h.memory.len())))
+        Ok(Arc::new(SystrapSpace::new(h.nursery.new_stub()?, h)))
     }
     fn new_thread(&self, space: &Arc<dyn GuestSpace>) -> Result<Box<dyn GuestThread>, Errno> {
         Ok(Box::new(SystrapThread::new(&self.handle, own_space(&self.handle, &**space)?)))
@@ -183,10 +193,13 @@ impl Sleeper for Bell {
     fn epoch(&self) -> u32 {
         Bell::epoch(self)
     }
-    fn sleep(&self, epoch: u32, timeout: Option<kcore::host::Nanos>) {
-        Bell::sleep(self, epoch, timeout.map(Duration::from_nanos));
+    fn sleep(&self, epoch: u32, timeout: Option<kcore::host::Nanos>, last: bool) {
+        Bell::sleep(self, epoch, timeout.map(Duration::from_nanos), last);
     }
     fn wake(&self) {
         self.ring();
+    }
+    fn backlog(&self) -> Option<&AtomicUsize> {
+        Some(Bell::backlog(self))
     }
 }

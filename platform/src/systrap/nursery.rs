@@ -14,8 +14,9 @@ use super::files::{Files, MAX_AREAS, MAX_STUBS};
 use super::layout::*;
 use super::lock;
 use super::mapper::{Mapper, Op};
+use super::patches::Patch;
 use super::seed::{self, NEWBORN, NEWBORN_PAGE};
-use crate::host::confine::{HostCall, HostCalls};
+use crate::host::confine::{Condition, HostCall, HostCalls};
 use crate::host::{last_errno, mapped_ranges};
 
 /// The host calls of this backend, besides those of the language's runtime.
@@ -27,6 +28,11 @@ pub const CALLS: HostCalls = HostCalls {
         HostCall::new(libc::SYS_waitid, "learn of a stub's end"),
         HostCall::new(libc::SYS_wait4, "take note of it"),
         HostCall::new(libc::SYS_getpid, "a stub is told who its parent must be"),
+        HostCall::new(
+            libc::SYS_sched_setaffinity,
+            "a worker leaves the processor of the guest that it serves",
+        )
+        .only(0, Condition::Is(0)),
         HostCall::new(libc::SYS_fallocate, "clear what a guest's thread has left"),
     ],
 };
@@ -38,6 +44,18 @@ pub(super) struct Stub {
     pub(super) dead: AtomicBool,
     pub(super) mapper: Mutex<Mapper>,
     pub(super) nursery: Arc<Nursery>,
+}
+
+impl Stub {
+    /// Keeps a patch as long as the process may map it.
+    pub(super) fn keep(&self, patch: &Arc<Patch>) {
+        let mut population = lock(&self.nursery.population);
+        if let Some(alive) = population.alive.get_mut(&self.pid)
+            && !alive.patches.iter().any(|p| Arc::ptr_eq(p, patch))
+        {
+            alive.patches.push(patch.clone());
+        }
+    }
 }
 
 impl Drop for Stub {
@@ -53,6 +71,8 @@ struct Alive {
     stub: Weak<Stub>,
     /// Areas of its threads, past and present: its threads may write there as long as it lives.
     areas: Vec<u64>,
+    /// Patches that it may have mapped.
+    patches: Vec<Arc<Patch>>,
 }
 
 #[derive(Default)]
@@ -155,7 +175,10 @@ impl Nursery {
             mapper: Mutex::new(mapper),
             nursery: self.clone(),
         });
-        population.alive.insert(pid, Alive { number, stub: Arc::downgrade(&stub), areas: Vec::new() });
+        population.alive.insert(
+            pid,
+            Alive { number, stub: Arc::downgrade(&stub), areas: Vec::new(), patches: Vec::new() },
+        );
         drop(population);
         lock(&stub.mapper).answer(&stub.dead)?;
         Ok(stub)
@@ -236,12 +259,13 @@ impl Nursery {
         reap(pid);
         if pid == population.seed {
             self.seed_dead.store(true, Ordering::SeqCst);
-        } else if let Some(Alive { number, stub, areas }) = population.alive.remove(&pid) {
+        } else if let Some(Alive { number, stub, areas, patches }) = population.alive.remove(&pid) {
             // Registers of this stub's guest must not be seen by another's.
             areas.iter().for_each(|a| self.files.control.clear(*a, AREA_LEN));
             population.areas.extend(areas);
             population.numbers.push(number);
             drop(population);
+            drop(patches);
             if let Some(stub) = stub.upgrade() {
                 stub.dead.store(true, Ordering::SeqCst);
             }

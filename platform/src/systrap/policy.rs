@@ -8,16 +8,43 @@ use core::time::Duration;
 
 /// A stub's thread looks this often for the sentry's answer before it sleeps: most system calls are answered within 2 µs.
 pub(super) const STUB_SPINS: u32 = 400;
-/// A worker that has resumed a thread looks this often for its next trap before it turns to other work.
-pub(super) const RESUME_SPINS: u32 = 200;
-/// An idle worker looks this often at running threads before it sleeps.
-pub(super) const IDLE_SPINS: u32 = 1500;
 /// A mapper looks this often for the next batch: batches come in groups, as at the start of a program.
 pub(super) const MAPPER_SPINS: u32 = 50;
 /// The sentry looks this often for a mapper's answer.
 pub(super) const ANSWER_SPINS: u32 = 1000;
+/// A call site is rewritten when it has trapped this often. Rewriting takes about as long as ten signals.
+pub(super) const REWRITE_AFTER: u32 = 3;
+/// A call site that still traps after so many attempts is left as it is.
+pub(super) const REWRITE_TRIES: u32 = 8;
+/// The sentry looks this often for floating-point state that a thread saves, which takes 0.1 µs, then yields this often: a thread that
+/// sleeps must be woken for it, and the host may have preempted it.
+pub(super) const SAVE_LOOKS: u32 = 1000;
+pub(super) const SAVE_YIELDS: u32 = 1_000_000;
+/// A worker that has found itself on its guest's processor so often in a row moves to another one, where it competes with what runs there. Not
+/// again before so many times more: moving takes 20 µs.
+pub(super) const PART_AFTER: i32 = 8;
+pub(super) const PART_PAUSE: i32 = 1000;
 /// Longest sleep while guest threads run. A guest can disturb the doorbell, which all stubs share; this bounds what that costs others.
 pub(super) const TICK: Duration = Duration::from_millis(20);
+
+/// A worker that has resumed a thread looks this often for its next trap, when this many threads run, before it turns to other work.
+pub(super) fn resume_spins(cpus: usize, running: usize) -> u32 {
+    match () {
+        () if cpus < 2 => 0,
+        // A core is free for the worker.
+        () if running < cpus => 400,
+        () => 40,
+    }
+}
+
+/// An idle worker looks this often at running threads, of which there are this many, before it sleeps.
+pub(super) fn idle_spins(cpus: usize, running: usize) -> u32 {
+    match () {
+        () if cpus < 2 => 0,
+        () if running < cpus => 2000,
+        () => 40,
+    }
+}
 
 /// Polling across one core only delays the partner: then all budgets are zero.
 pub(super) fn spins(budget: u32, cpus: usize) -> u32 {

@@ -22,7 +22,7 @@ const SA_RESTORER: u64 = 0x0400_0000;
 /// What the forked child needs, prepared before: it must not allocate.
 struct Plan {
     base: u64,
-    fds: [(i32, i32); 5],
+    fds: [(i32, i32); 6],
     filter: Vec<libc::sock_filter>,
     /// Address, length and signature of the forking thread's restartable-sequences area.
     rseq: Option<(u64, u32)>,
@@ -39,6 +39,7 @@ pub(super) fn fork_seed(files: &Files, base: u64) -> Result<i32, Errno> {
             (files.control.fd(), FD_CONTROL),
             (files.ops_read_only, FD_OPS),
             (files.acks.fd(), FD_ACK),
+            (files.patches_read_only, FD_PATCHES),
             (files.code, FD_CODE),
         ],
         filter: filter::mapper(),
@@ -109,7 +110,7 @@ unsafe fn seed_main(plan: &Plan) -> ! {
             }
         }
         // First out of the way of the numbers that they are to have, then there.
-        let mut high = [0; 5];
+        let mut high = [0; 6];
         let mut i = 0;
         while i < plan.fds.len() {
             high[i] = libc::syscall(libc::SYS_fcntl, plan.fds[i].0, libc::F_DUPFD, 64) as i32;

@@ -1,158 +1,45 @@
 //! Guest threads.
 
-use core::sync::atomic::Ordering;
-use core::task::{Context, Poll, Waker};
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll};
 use std::sync::{Arc, Mutex};
 
 use abi::Errno;
 
 use super::Handle;
-use super::frame::Frame;
+use super::bell::Found;
+use super::code::{self, Stage};
+use super::host_thread::{ThreadShared, Trapped, give_birth};
 use super::layout::*;
 use super::lock;
-use super::mapper::Op;
-use super::nursery::Stub;
-use super::policy;
-use super::shared::{SharedFile, futex_wake};
-use super::space::{Places, SystrapSpace};
-use crate::fpu::FpuLayout;
+use super::rewrite::Place;
+use super::space::{Space, SystrapSpace};
 use crate::{FpuState, GuestSpace, GuestThread, Kick, Trap, UserRegs};
 
-/// A host thread of a stub, which runs one guest thread.
-pub(super) struct ThreadShared {
-    control: Arc<SharedFile>,
-    /// Offset of its area in the control file, and address of the area in the stub.
-    area: u64,
-    address: u64,
-    place: u64,
-    stub: Arc<Stub>,
-    waker: Mutex<Option<Waker>>,
-}
-
-impl ThreadShared {
-    /// Whether it waits for the sentry, or will never run again.
-    pub(super) fn has_trapped(&self) -> bool {
-        matches!(self.control.load(self.area + AREA_STATE), STATE_TRAPPED | STATE_SLEEPING) || self.is_lost()
-    }
-
-    fn is_lost(&self) -> bool {
-        self.stub.dead.load(Ordering::SeqCst)
-    }
-
-    /// Wakes the owner.
-    pub(super) fn wake(&self) {
-        let waker = lock(&self.waker).take();
-        if let Some(w) = waker {
-            w.wake();
-        }
-    }
-
-    fn frame(&self) -> Frame<'_> {
-        Frame { control: &self.control, area: self.area, address: self.address }
-    }
-
-    fn go(&self, state: u32) {
-        let word = self.control.atomic(self.area + AREA_STATE);
-        if word.swap(state, Ordering::SeqCst) == STATE_SLEEPING {
-            futex_wake(word, 1);
-        }
-    }
-
-    fn kick(&self) {
-        let tid = self.control.load(self.area + AREA_TID).cast_signed();
-        self.stub.nursery.kick(self.stub.pid, tid);
-    }
-
-    /// Makes it end, wherever it is.
-    fn end(&self) {
-        self.control.store(self.area + AREA_EXIT, 1);
-        self.go(STATE_EXIT);
-        self.kick();
-    }
-}
-
-/// Makes a host thread in a stub, which traps as soon as it is ready. Errors: `EAGAIN` and what the host refuses.
-fn give_birth(stub: &Arc<Stub>, places: &Mutex<Places>, cpus: usize) -> Result<Arc<ThreadShared>, Errno> {
-    let nursery = &stub.nursery;
-    let control = &nursery.files.control;
-    let (place, area) = find_place(stub, &mut lock(places))?;
-    let address = nursery.base + AREAS + place * AREA_LEN;
-    control.store(area + AREA_STATE, STATE_RUN);
-    control.store(area + AREA_EXIT, 0);
-    control.store(area + AREA_SPIN, policy::spins(policy::STUB_SPINS, cpus).max(1));
-    control.write(area + AREA_STACK_T, address + AREA_STACK);
-    control.write(area + AREA_STACK_T + 8, 0);
-    control.write(area + AREA_STACK_T + 16, AREA_LEN - AREA_STACK);
-    control.write(area + AREA_NO_SIGNALS, 0);
-    let prot = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_SHARED | libc::MAP_FIXED;
-    let map = [address, AREA_LEN, prot as u64, flags as u64, FD_CONTROL as u64, area];
-    let flags = libc::CLONE_VM
-        | libc::CLONE_FS
-        | libc::CLONE_SIGHAND
-        | libc::CLONE_THREAD
-        | libc::CLONE_PARENT_SETTID
-        | libc::CLONE_CHILD_CLEARTID;
-    let tid = address + AREA_TID;
-    let clone = [flags as u64, address + AREA_LEN, tid, tid, 0, 0];
-    let batch = [Op::new(libc::SYS_mmap, map), Op::new(libc::SYS_clone, clone).then(THEN_THREAD)];
-    if let Err(e) = lock(&stub.mapper).run(&batch, &stub.dead) {
-        lock(places).left.push((place, area));
-        return Err(e);
-    }
-    let (control, stub) = (control.clone(), stub.clone());
-    Ok(Arc::new(ThreadShared { control, area, address, place, stub, waker: Mutex::default() }))
-}
-
-/// A place in the stub's region, with the area that belongs there. Errors: `EAGAIN`, `ESRCH`.
-fn find_place(stub: &Stub, places: &mut Places) -> Result<(u64, u64), Errno> {
-    let control = &stub.nursery.files.control;
-    // A place is free once the host has cleared the ended thread's number.
-    if let Some(i) = places.left.iter().position(|(_, area)| control.load(area + AREA_TID) == 0) {
-        return Ok(places.left.swap_remove(i));
-    }
-    if places.used == MAX_THREADS {
-        return Err(Errno::EAGAIN);
-    }
-    let area = stub.nursery.new_area(stub)?;
-    places.used += 1;
-    Ok((places.used - 1, area))
-}
-
-/// A thread that was made to see what its first trap looks like.
-pub(super) struct Newborn(Arc<ThreadShared>);
-
-impl Newborn {
-    pub(super) fn new(stub: &Arc<Stub>) -> Result<Newborn, Errno> {
-        give_birth(stub, &Mutex::default(), 1).map(Newborn)
-    }
-    pub(super) fn has_trapped(&self) -> bool {
-        self.0.has_trapped()
-    }
-    /// What the host says of its `XSAVE` areas. Errors: `ESRCH` if the thread did not come to life, `EINVAL` for what is not known.
-    pub(super) fn fpu_sample(&self) -> Result<FpuLayout, Errno> {
-        if self.0.is_lost() { Err(Errno::ESRCH) } else { self.0.frame().fpu_sample() }
-    }
-}
+const TRAP_FLAG: u64 = 0x100;
+/// Kicks and other events without a meaning that one call deals with before others get their turn.
+const EMPTY_EVENTS: u32 = 16;
 
 /// Interrupts a guest thread, whatever runs it.
 #[derive(Default)]
-struct Kicker(Mutex<KickState>);
-
-#[derive(Default)]
-struct KickState {
-    owed: bool,
-    running: Option<Arc<ThreadShared>>,
+struct Kicker {
+    owed: AtomicBool,
+    running: AtomicBool,
+    host: Mutex<Option<Arc<ThreadShared>>>,
 }
 
 impl Kick for Kicker {
     fn kick(&self) {
-        let mut state = lock(&self.0);
-        if !state.owed {
-            state.owed = true;
-            if let Some(t) = &state.running {
-                t.kick();
-            }
+        if !self.owed.swap(true, Ordering::SeqCst)
+            && self.running.load(Ordering::SeqCst)
+            && let Some(t) = &*lock(&self.host)
+        {
+            t.kick();
+        }
+    }
+    fn rest(&self) {
+        if let Some(t) = &*lock(&self.host) {
+            t.rest();
         }
     }
 }
@@ -169,54 +56,95 @@ enum Phase {
 /// A guest thread of the systrap backend.
 pub struct SystrapThread {
     handle: Arc<Handle>,
-    stub: Arc<Stub>,
-    /// Where the host thread is, and where its place goes afterwards; kept with the space that it belongs to.
+    space: Arc<Space>,
+    /// Its place belongs to `space`.
     host: Option<Arc<ThreadShared>>,
-    places: Arc<Mutex<Places>>,
     kicker: Arc<Kicker>,
     phase: Phase,
     /// State to load before the next run; empty while the host thread has the valid one.
     fpu: Option<FpuState>,
+    /// How the host thread waits, while it does.
+    trapped: Trapped,
+    /// The registers that a host thread which waits in [`Trapped::Call`] has, or that it has not got round to loading.
+    last: UserRegs,
+    /// Whether the host thread has been told to load registers and has not trapped since for another reason than a kick.
+    loading: bool,
+    /// The space's number of trampolines when the host thread entered one.
+    generation: u32,
 }
 
 impl SystrapThread {
     pub(super) fn new(handle: &Arc<Handle>, space: &SystrapSpace) -> SystrapThread {
         SystrapThread {
             handle: handle.clone(),
-            stub: space.stub.clone(),
+            space: space.0.clone(),
             host: None,
-            places: space.places.clone(),
             kicker: Arc::default(),
             phase: Phase::Idle,
             fpu: None,
+            trapped: Trapped::Signal,
+            last: UserRegs::default(),
+            loading: false,
+            generation: 0,
         }
     }
 
     /// Lets the host thread run the guest with these registers. Errors: `EFAULT` for a frame that the guest has broken.
-    fn resume(&mut self, thread: &Arc<ThreadShared>, regs: &UserRegs) -> Result<(), Errno> {
-        let frame = thread.frame();
-        frame.set_registers(regs)?;
-        if let Some(mut fpu) = self.fpu.take() {
-            self.handle.layout.sanitize(&mut fpu);
-            frame.set_fpu(&fpu)?;
+    fn resume(&mut self, thread: &ThreadShared, regs: &UserRegs) -> Result<(), Errno> {
+        if regs.eflags & TRAP_FLAG != 0 {
+            self.space.stop_rewriting();
         }
-        lock(&self.kicker.0).running = Some(thread.clone());
-        thread.go(STATE_RUN);
+        let frame = thread.frame();
+        let mut state = STATE_RUN;
+        let answers = self.trapped == Trapped::Call && !self.loading && self.fpu.is_none();
+        if answers && self.is_answer(regs) {
+            frame.set_result(regs.rax);
+        } else {
+            let mut regs = *regs;
+            regs.rip = self.space.present(regs.rip);
+            let fpu = self.fpu.take().map(|mut fpu| {
+                self.handle.layout.sanitize(&mut fpu);
+                fpu
+            });
+            if self.trapped == Trapped::Call {
+                frame.set_call_registers(&regs);
+                if let Some(fpu) = fpu {
+                    frame.set_saved_fpu(&fpu);
+                }
+                self.loading = true;
+                state = STATE_LOAD;
+            } else {
+                frame.set_registers(&regs)?;
+                if let Some(fpu) = fpu {
+                    frame.set_fpu(&fpu)?;
+                }
+                self.loading = false;
+            }
+        }
         self.phase = Phase::Running;
+        thread.go(state);
         Ok(())
     }
 
+    /// Whether the registers are what a system call leaves behind.
+    fn is_answer(&self, regs: &UserRegs) -> bool {
+        let expected = UserRegs { rax: regs.rax, orig_rax: regs.orig_rax, ..self.last };
+        *regs == expected && self.generation == self.space.rewriting.generation()
+    }
+
     fn take_kick(&self) -> bool {
-        core::mem::take(&mut lock(&self.kicker.0).owed)
+        self.kicker.owed.load(Ordering::SeqCst) && self.kicker.owed.swap(false, Ordering::SeqCst)
     }
 
     /// Looks for the next trap a little, then has the waker woken for it.
-    fn await_trap(&self, thread: &Arc<ThreadShared>, cx: &Context<'_>, spins: u32) -> Poll<()> {
-        for _ in 0..spins {
-            if thread.has_trapped() {
-                return Poll::Ready(());
-            }
-            core::hint::spin_loop();
+    fn await_trap(&self, thread: &Arc<ThreadShared>, cx: &Context<'_>, resumed: bool) -> Poll<Trapped> {
+        let found = if resumed {
+            self.handle.bell.look_for(thread)
+        } else {
+            thread.trapped().map_or(Found::Nothing, Found::Trap)
+        };
+        if let Found::Trap(how) = found {
+            return Poll::Ready(how);
         }
         {
             let mut waker = lock(&thread.waker);
@@ -229,81 +157,177 @@ impl SystrapThread {
                 self.handle.bell.watch(thread);
             }
         }
-        if thread.has_trapped() {
+        if let Some(how) = thread.trapped() {
             lock(&thread.waker).take();
             self.handle.bell.forget(thread);
-            return Poll::Ready(());
+            if found != Found::Others {
+                return Poll::Ready(how);
+            }
+            cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
     fn stopped(&mut self, result: Result<Trap, Errno>) -> Poll<Result<Trap, Errno>> {
-        lock(&self.kicker.0).running = None;
+        self.kicker.running.store(false, Ordering::Relaxed);
         self.phase = Phase::Idle;
         Poll::Ready(result)
     }
 
+    /// What the host thread, which has trapped, tells of: `None` for a kick.
+    fn event(&mut self, thread: &ThreadShared, regs: &mut UserRegs) -> Result<Option<Trap>, Errno> {
+        match self.trapped {
+            Trapped::Lost => Err(Errno::ESRCH),
+            Trapped::Call => Ok(self.call_event(thread, regs)),
+            Trapped::Signal => self.signal_event(thread, regs),
+        }
+    }
+
+    fn call_event(&mut self, thread: &ThreadShared, regs: &mut UserRegs) -> Option<Trap> {
+        let frame = thread.frame();
+        let is_kick = frame.control.load(frame.area + REASON) == REASON_KICK;
+        if is_kick && self.loading {
+            // Nothing has been loaded.
+            if frame.take_load_fpu() {
+                self.fpu = Some(frame.saved_fpu(&self.handle.layout));
+            }
+            return None;
+        }
+        self.loading = false;
+        self.generation = self.space.rewriting.generation();
+        *regs = frame.call_registers();
+        self.last = *regs;
+        if is_kick { None } else { Some(Trap::Syscall) }
+    }
+
+    fn signal_event(&mut self, thread: &ThreadShared, regs: &mut UserRegs) -> Result<Option<Trap>, Errno> {
+        let frame = thread.frame();
+        let (trap, now) = frame.trap()?;
+        let was_loading = core::mem::take(&mut self.loading);
+        let in_code = now.rip.wrapping_sub(self.handle.nursery.base + CODE);
+        let stage = if in_code < CODE_LEN { code::stage(in_code) } else { None };
+        if stage == Some(Stage::Loading) && was_loading {
+            if frame.take_load_fpu() {
+                self.fpu = Some(frame.saved_fpu(&self.handle.layout));
+            }
+            return Ok(trap);
+        }
+        *regs = now;
+        let call = |regs: &mut UserRegs, ret: u64| {
+            (regs.rip, regs.rcx, regs.r11, regs.orig_rax) = (ret, ret, regs.eflags, regs.rax);
+            Ok(Some(Trap::Syscall))
+        };
+        match stage {
+            Some(Stage::Before) => return call(regs, now.rcx),
+            Some(Stage::Posting) => {
+                regs.rsp = frame.call_stack();
+                return call(regs, frame.call_return());
+            }
+            Some(Stage::After) => {
+                let answered = frame.call_registers();
+                (regs.rax, regs.eflags, regs.rip) = (answered.rax, answered.eflags, answered.rip);
+                (regs.rcx, regs.r11) = (answered.rip, answered.eflags);
+                return Ok(trap);
+            }
+            Some(Stage::Loading) | None => {}
+        }
+        match self.space.place(now.rip) {
+            Some(Place::Call { ret, number }) => {
+                if trap != Some(Trap::Syscall) {
+                    regs.rax = number.map_or(regs.rax, u64::from);
+                    return call(regs, ret);
+                }
+                (regs.rip, regs.rcx, regs.r11) = (ret, ret, regs.eflags);
+            }
+            Some(Place::At(address)) => regs.rip = address,
+            // It is sent on from there when it next runs.
+            Some(Place::Moved) if is_invalid_opcode(trap) => return Ok(None),
+            Some(Place::Moved) => {}
+            None if trap == Some(Trap::Syscall) => self.space.consider(now.rip, now.orig_rax),
+            None => {}
+        }
+        Ok(trap)
+    }
+
     fn release_host(&mut self) {
-        lock(&self.kicker.0).running = None;
+        self.kicker.running.store(false, Ordering::Relaxed);
+        lock(&self.kicker.host).take();
         if let Some(t) = self.host.take() {
             self.handle.bell.forget(&t);
             t.end();
-            lock(&self.places).left.push((t.place, t.area));
+            lock(&self.space.places).left.push((t.place, t.area));
         }
         self.phase = Phase::Idle;
     }
+
+    /// Makes the host thread run, or come to life. Returns it, or the trap that came before.
+    fn start(&mut self, regs: &UserRegs) -> Result<Option<Arc<ThreadShared>>, Errno> {
+        match self.host.clone() {
+            Some(t) if t.is_lost() => Err(Errno::ESRCH),
+            Some(t) => {
+                self.kicker.running.store(true, Ordering::SeqCst);
+                if self.take_kick() {
+                    return Ok(None);
+                }
+                self.resume(&t, regs).map(|()| Some(t))
+            }
+            None if self.take_kick() => Ok(None),
+            None => {
+                let h = &self.handle;
+                let t = give_birth(&self.space.stub, &self.space.places, h.cpus, h.layout.xfeatures)?;
+                self.host = Some(t.clone());
+                self.fpu.get_or_insert_with(|| h.layout.initial());
+                self.phase = Phase::Birth;
+                Ok(Some(t))
+            }
+        }
+    }
+}
+
+fn is_invalid_opcode(trap: Option<Trap>) -> bool {
+    matches!(trap, Some(Trap::Exception(e)) if e.signal == libc::SIGILL)
 }
 
 impl GuestThread for SystrapThread {
     fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut UserRegs) -> Poll<Result<Trap, Errno>> {
-        let mut spins = policy::spins(policy::RESUME_SPINS, self.handle.cpus);
-        if self.phase == Phase::Idle {
-            if self.take_kick() {
-                return Poll::Ready(Ok(Trap::Kicked));
-            }
-            let started = match self.host.clone() {
-                Some(t) if t.is_lost() => Err(Errno::ESRCH),
-                Some(t) => self.resume(&t, regs),
-                None => give_birth(&self.stub, &self.places, self.handle.cpus).map(|t| {
-                    self.host = Some(t);
-                    self.fpu.get_or_insert_with(|| self.handle.layout.initial());
-                    self.phase = Phase::Birth;
-                }),
-            };
-            if let Err(e) = started {
-                return Poll::Ready(Err(e));
+        let mut resumed = self.phase == Phase::Idle;
+        let thread = if resumed {
+            match self.start(regs) {
+                Ok(Some(t)) => t,
+                Ok(None) => return self.stopped(Ok(Trap::Kicked)),
+                Err(e) => return self.stopped(Err(e)),
             }
         } else {
-            spins = 0;
-        }
-        let Some(thread) = self.host.clone() else { return Poll::Ready(Err(Errno::ESRCH)) };
-        loop {
-            if self.await_trap(&thread, cx, spins).is_pending() {
-                return Poll::Pending;
-            }
-            if thread.is_lost() {
-                return self.stopped(Err(Errno::ESRCH));
-            }
+            let Some(t) = self.host.clone() else { return self.stopped(Err(Errno::ESRCH)) };
+            t
+        };
+        for _ in 0..EMPTY_EVENTS {
+            self.trapped = match self.await_trap(&thread, cx, resumed) {
+                Poll::Ready(how) => how,
+                Poll::Pending => return Poll::Pending,
+            };
             if self.phase == Phase::Birth {
-                if let Err(e) = self.resume(&thread, regs) {
-                    return self.stopped(Err(e));
+                *lock(&self.kicker.host) = Some(thread.clone());
+                self.kicker.running.store(true, Ordering::SeqCst);
+            } else {
+                match self.event(&thread, regs) {
+                    Ok(Some(trap)) => return self.stopped(Ok(trap)),
+                    Ok(None) => {}
+                    Err(_) => return self.stopped(Err(Errno::ESRCH)),
                 }
-                continue;
             }
-            match thread.frame().trap() {
-                Ok((Some(trap), now)) => {
-                    *regs = now;
-                    return self.stopped(Ok(trap));
-                }
-                Ok((None, now)) if self.take_kick() => {
-                    *regs = now;
-                    return self.stopped(Ok(Trap::Kicked));
-                }
-                // A kick that came too late for its own trap.
-                Ok((None, _)) => thread.go(STATE_RUN),
-                Err(_) => return self.stopped(Err(Errno::ESRCH)),
+            if self.take_kick() {
+                return self.stopped(Ok(Trap::Kicked));
             }
+            // A kick that came too late for its own trap, or a thread that is ready.
+            if let Err(e) = self.resume(&thread, regs) {
+                return self.stopped(Err(e));
+            }
+            resumed = true;
         }
+        // Only a guest that disturbs its own threads comes here.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn kicker(&self) -> Arc<dyn Kick> {
@@ -312,20 +336,24 @@ impl GuestThread for SystrapThread {
 
     fn fpu(&mut self) -> &mut FpuState {
         let handle = &self.handle;
-        let host = &self.host;
+        let (host, trapped) = (&self.host, self.trapped);
         self.fpu.get_or_insert_with(|| {
-            let current = host.as_ref().and_then(|t| t.frame().fpu(&handle.layout).ok());
+            let current = host.as_ref().and_then(|t| match trapped {
+                Trapped::Signal => t.frame().fpu(&handle.layout).ok(),
+                Trapped::Call => t.save_fpu(&handle.layout).ok(),
+                Trapped::Lost => None,
+            });
             current.unwrap_or_else(|| handle.layout.initial())
         })
     }
 
     fn set_space(&mut self, space: &Arc<dyn GuestSpace>) -> Result<(), Errno> {
-        let space = super::own_space(&self.handle, &**space)?;
-        let (stub, places) = (space.stub.clone(), space.places.clone());
+        let space = super::own_space(&self.handle, &**space)?.0.clone();
         self.release_host();
-        self.stub = stub;
-        self.places = places;
+        self.space = space;
         self.fpu = None;
+        self.loading = false;
+        self.trapped = Trapped::Signal;
         Ok(())
     }
 }

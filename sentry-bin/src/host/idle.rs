@@ -17,7 +17,7 @@ impl Sleeper for FutexIdle {
     fn epoch(&self) -> u32 {
         *self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    fn sleep(&self, epoch: u32, timeout: Option<Nanos>) {
+    fn sleep(&self, epoch: u32, timeout: Option<Nanos>, _last: bool) {
         let mut now = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         if *now != epoch {
             return;

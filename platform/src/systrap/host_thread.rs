@@ -1,0 +1,212 @@
+//! Host threads of stubs, each of which runs one guest thread.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::task::Waker;
+use std::sync::{Arc, Mutex};
+
+use abi::Errno;
+
+use super::code;
+use super::cpus::this_cpu;
+use super::frame::Frame;
+use super::layout::*;
+use super::lock;
+use super::mapper::Op;
+use super::nursery::Stub;
+use super::policy;
+use super::shared::{SharedFile, futex_wake};
+use super::space::Places;
+use crate::FpuState;
+use crate::fpu::FpuLayout;
+
+/// A host thread of a stub, which runs one guest thread.
+pub(super) struct ThreadShared {
+    control: Arc<SharedFile>,
+    /// Offset of its area in the control file, and address of the area in the stub.
+    pub(super) area: u64,
+    address: u64,
+    pub(super) place: u64,
+    pub(super) stub: Arc<Stub>,
+    pub(super) waker: Mutex<Option<Waker>>,
+    /// What is in [`AREA_WORKER_CPU`].
+    worker_cpu: AtomicU32,
+}
+
+/// How a thread waits for the sentry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trapped {
+    /// In the handler of a signal, with a frame.
+    Signal,
+    /// In the code for system calls of rewritten code.
+    Call,
+    /// It will never run again.
+    Lost,
+}
+
+impl ThreadShared {
+    /// How it waits for the sentry, if it does.
+    pub(super) fn trapped(&self) -> Option<Trapped> {
+        match self.control.atomic(self.area + AREA_STATE).load(Ordering::Acquire) {
+            STATE_TRAPPED | STATE_SLEEPING => Some(Trapped::Signal),
+            STATE_FAST | STATE_FAST_SLEEPING => Some(Trapped::Call),
+            _ if self.is_lost() => Some(Trapped::Lost),
+            _ => None,
+        }
+    }
+
+    /// Whether it waits for the sentry, or will never run again.
+    pub(super) fn has_trapped(&self) -> bool {
+        self.trapped().is_some()
+    }
+
+    /// Whether it was on this processor when it trapped last: then it cannot trap while the caller waits for that.
+    pub(super) fn shares_cpu(&self) -> bool {
+        self.control.load(self.area + AREA_CPU) == this_cpu()
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.stub.dead.load(Ordering::Relaxed)
+    }
+
+    /// Lets it sleep at once, if it has trapped.
+    pub(super) fn rest(&self) {
+        let word = self.control.atomic(self.area + AREA_STATE);
+        let next = |state| match state {
+            STATE_TRAPPED => Some(STATE_SLEEPING),
+            STATE_FAST => Some(STATE_FAST_SLEEPING),
+            _ => None,
+        };
+        let _ = word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+    }
+
+    /// Has a thread that waits in [`Trapped::Call`] save its floating-point state. Errors: `ESRCH` if it does not, for which only its
+    /// guest can be the cause.
+    pub(super) fn save_fpu(&self, layout: &FpuLayout) -> Result<FpuState, Errno> {
+        let frame = self.frame();
+        frame.clear_saved_fpu(layout);
+        self.go(STATE_SAVE);
+        let mut looks = 0;
+        while self.trapped() != Some(Trapped::Call) {
+            looks += 1;
+            if self.is_lost() || looks > policy::SAVE_LOOKS + policy::SAVE_YIELDS {
+                return Err(Errno::ESRCH);
+            }
+            if looks > policy::SAVE_LOOKS { std::thread::yield_now() } else { core::hint::spin_loop() }
+        }
+        Ok(frame.saved_fpu(layout))
+    }
+
+    /// Wakes the owner.
+    pub(super) fn wake(&self) {
+        let waker = lock(&self.waker).take();
+        if let Some(w) = waker {
+            w.wake();
+        }
+    }
+
+    pub(super) fn frame(&self) -> Frame<'_> {
+        Frame { control: &self.control, area: self.area, address: self.address }
+    }
+
+    /// Gives it the next state, and wakes it if it sleeps.
+    pub(super) fn go(&self, state: u32) {
+        let cpu = this_cpu();
+        if self.worker_cpu.load(Ordering::Relaxed) != cpu {
+            self.worker_cpu.store(cpu, Ordering::Relaxed);
+            self.control.store(self.area + AREA_WORKER_CPU, cpu);
+        }
+        let word = self.control.atomic(self.area + AREA_STATE);
+        if matches!(word.swap(state, Ordering::SeqCst), STATE_SLEEPING | STATE_FAST_SLEEPING) {
+            futex_wake(word, 1);
+        }
+    }
+
+    pub(super) fn kick(&self) {
+        let tid = self.control.load(self.area + AREA_TID).cast_signed();
+        self.stub.nursery.kick(self.stub.pid, tid);
+    }
+
+    /// Makes it end, wherever it is.
+    pub(super) fn end(&self) {
+        self.control.store(self.area + AREA_EXIT, 1);
+        self.go(STATE_EXIT);
+        self.kick();
+    }
+}
+
+/// Makes a host thread in a stub that keeps these parts of the floating-point state, which traps as soon as it is ready. Errors: `EAGAIN` and what the host refuses.
+pub(super) fn give_birth(
+    stub: &Arc<Stub>,
+    places: &Mutex<Places>,
+    cpus: usize,
+    xfeatures: u64,
+) -> Result<Arc<ThreadShared>, Errno> {
+    let nursery = &stub.nursery;
+    let control = &nursery.files.control;
+    let (place, area) = find_place(stub, &mut lock(places))?;
+    let address = nursery.base + AREAS + place * AREA_LEN;
+    control.store(area + AREA_STATE, STATE_RUN);
+    control.store(area + AREA_EXIT, 0);
+    control.store(area + AREA_SPIN, policy::spins(policy::STUB_SPINS, cpus).max(1));
+    control.write(area + AREA_STACK_T, address + AREA_STACK);
+    control.write(area + AREA_STACK_T + 8, 0);
+    control.write(area + AREA_STACK_T + 16, AREA_LEN - AREA_STACK);
+    control.write(area + AREA_NO_SIGNALS, 0);
+    control.store(area + AREA_KICKED, 0);
+    control.store(area + AREA_WORKER_CPU, u32::MAX);
+    control.store(area + LOAD_FPU, 0);
+    control.write(area + SELF_NEGATED, address.wrapping_neg());
+    control.write(area + ENTRY, nursery.base + CODE + code::call());
+    control.write(area + FLAGS_STACK, address + C_FLAGS + 8);
+    control.write(area + LOAD_STACK, address + C_LOAD);
+    control.write(area + XMASK, xfeatures);
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+    let map = [address, AREA_LEN, prot as u64, flags as u64, FD_CONTROL as u64, area];
+    let flags = libc::CLONE_VM
+        | libc::CLONE_FS
+        | libc::CLONE_SIGHAND
+        | libc::CLONE_THREAD
+        | libc::CLONE_PARENT_SETTID
+        | libc::CLONE_CHILD_CLEARTID;
+    let tid = address + AREA_TID;
+    let clone = [flags as u64, address + AREA_LEN, tid, tid, 0, 0];
+    let batch = [Op::new(libc::SYS_mmap, map), Op::new(libc::SYS_clone, clone).then(THEN_THREAD)];
+    if let Err(e) = lock(&stub.mapper).run(&batch, &stub.dead) {
+        lock(places).left.push((place, area));
+        return Err(e);
+    }
+    let (control, stub, worker_cpu) = (control.clone(), stub.clone(), AtomicU32::new(u32::MAX));
+    Ok(Arc::new(ThreadShared { control, area, address, place, stub, waker: Mutex::default(), worker_cpu }))
+}
+
+/// A place in the stub's region, with the area that belongs there. Errors: `EAGAIN`, `ESRCH`.
+fn find_place(stub: &Stub, places: &mut Places) -> Result<(u64, u64), Errno> {
+    let control = &stub.nursery.files.control;
+    // A place is free once the host has cleared the ended thread's number.
+    if let Some(i) = places.left.iter().position(|(_, area)| control.load(area + AREA_TID) == 0) {
+        return Ok(places.left.swap_remove(i));
+    }
+    if places.used == MAX_THREADS {
+        return Err(Errno::EAGAIN);
+    }
+    let area = stub.nursery.new_area(stub)?;
+    places.used += 1;
+    Ok((places.used - 1, area))
+}
+
+/// A thread that was made to see what its first trap looks like.
+pub(super) struct Newborn(Arc<ThreadShared>);
+
+impl Newborn {
+    pub(super) fn new(stub: &Arc<Stub>) -> Result<Newborn, Errno> {
+        give_birth(stub, &Mutex::default(), 1, 0).map(Newborn)
+    }
+    pub(super) fn has_trapped(&self) -> bool {
+        self.0.has_trapped()
+    }
+    /// What the host says of its `XSAVE` areas. Errors: `ESRCH` if the thread did not come to life, `EINVAL` for what is not known.
+    pub(super) fn fpu_sample(&self) -> Result<FpuLayout, Errno> {
+        if self.0.is_lost() { Err(Errno::ESRCH) } else { self.0.frame().fpu_sample() }
+    }
+}
