@@ -16,11 +16,11 @@ use crate::run::NO_CALL;
 impl CurrentTask {
     /// Takes all signals that are due. Returns when the task may run guest code, or has begun to exit.
     pub(crate) async fn take_signals(&mut self) {
-        let table = self.kernel.processes().clone();
         if !self.task.core.signal_pending() && !self.task.core.take_interrupt() {
             self.restart();
             return;
         }
+        let table = self.kernel.processes().clone();
         self.task.core.take_interrupt();
         while self.exiting.is_none() {
             let Some(delivery) = table.dequeue(&self.task.core) else { break };

@@ -1,6 +1,6 @@
 //! What tasks used, `getrusage(2)`.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crate::task::Task;
 
@@ -57,8 +57,10 @@ impl CpuTimes {
         self.state.store(now << 2 | to.bits(), Ordering::Release);
     }
     fn change(&self, sum: &AtomicU64, spent: u64) {
-        self.state.fetch_or(CHANGING, Ordering::AcqRel);
-        sum.fetch_add(spent, Ordering::AcqRel);
+        // Nobody else writes, so that plain stores do; whoever sees the new sum sees that it is changing.
+        self.state.store(self.state.load(Ordering::Relaxed) | CHANGING, Ordering::Relaxed);
+        fence(Ordering::Release);
+        sum.store(sum.load(Ordering::Relaxed).wrapping_add(spent), Ordering::Relaxed);
     }
     /// The present mode, and since when.
     pub fn mode(&self) -> (CpuMode, u64) {

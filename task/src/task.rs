@@ -346,7 +346,7 @@ impl Task {
     }
     /// Clears the mark and says whether it was set.
     pub fn take_interrupt(&self) -> bool {
-        self.interrupt.swap(false, Ordering::SeqCst)
+        self.interrupt.load(Ordering::SeqCst) && self.interrupt.swap(false, Ordering::SeqCst)
     }
     /// Whether `ProcessTable::dequeue` has something to do: a deliverable signal, a stop, a kill.
     pub fn signal_pending(&self) -> bool {
