@@ -23,6 +23,7 @@ mod mapper;
 mod nursery;
 mod patches;
 mod policy;
+mod ready;
 mod rewrite;
 mod seed;
 mod shared;
@@ -51,6 +52,7 @@ use layout::{BASE_ALIGN, HIGHEST_BASE};
 pub use nursery::CALLS;
 use nursery::Nursery;
 use patches::Patches;
+use ready::{Prepared, Ready, ThreadKind};
 pub use space::SystrapSpace;
 pub use thread::SystrapThread;
 
@@ -95,11 +97,13 @@ struct Handle {
     layout: FpuLayout,
     cpus: usize,
     patches: Patches,
+    ready: Arc<Ready>,
     memory: Arc<HostMemory>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.ready.stop();
         self.nursery.shut_down();
     }
 }
@@ -145,7 +149,12 @@ impl SystrapPlatform {
             barrier,
         };
         let patches = Patches::new(&nursery.files.patches);
-        let handle = Handle { nursery, bell, layout, cpus, patches, memory: memory.clone() };
+        let ready = Arc::new(Ready::default());
+        if let Err(e) = ready.start(&nursery) {
+            nursery.shut_down();
+            return Err(SystrapError::Host(e));
+        }
+        let handle = Handle { nursery, bell, layout, cpus, patches, ready, memory: memory.clone() };
         Ok(Arc::new(SystrapPlatform { handle: Arc::new(handle), caps }))
     }
 }
@@ -176,7 +185,12 @@ impl Platform for SystrapPlatform {
     }
     fn new_space(&self) -> Result<Arc<dyn GuestSpace>, Errno> {
         let h = &self.handle;
-        Ok(Arc::new(SystrapSpace::new(h.nursery.new_stub()?, h)))
+        let kind = ThreadKind { cpus: h.cpus, xfeatures: h.layout.xfeatures };
+        let prepared = match h.ready.take(kind) {
+            Some(prepared) => prepared,
+            None => Prepared { stub: h.nursery.new_stub()?, places: Mutex::default(), thread: None },
+        };
+        Ok(Arc::new(SystrapSpace::new(prepared, h)))
     }
     fn new_thread(&self, space: &Arc<dyn GuestSpace>) -> Result<Box<dyn GuestThread>, Errno> {
         Ok(Box::new(SystrapThread::new(&self.handle, own_space(&self.handle, &**space)?)))

@@ -24,6 +24,10 @@ pub(super) const SAVE_YIELDS: u32 = 1_000_000;
 /// again before so many times more: moving takes 20 µs.
 pub(super) const PART_AFTER: i32 = 8;
 pub(super) const PART_PAUSE: i32 = 1000;
+/// Host threads of a space that are kept when their guest threads have ended: making one takes 100 µs, most of it for its filter.
+pub(super) const SPARE_THREADS: usize = 8;
+/// Stubs that are made ahead: `fork` and `execve` need one each.
+pub(super) const READY_STUBS: usize = 2;
 /// Longest sleep while guest threads run. A guest can disturb the doorbell, which all stubs share; this bounds what that costs others.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 

@@ -7,9 +7,11 @@ use abi::Errno;
 use kcore::addr::GuestRange;
 use kcore::host::MemoryFile;
 
+use super::host_thread::ThreadShared;
 use super::layout::*;
 use super::mapper::Op;
 use super::nursery::Stub;
+use super::ready::Prepared;
 use super::rewrite::{Rewriting, Rewritten};
 use super::{Handle, lock};
 use crate::map_op::{coalesce, prot};
@@ -107,6 +109,8 @@ pub(super) struct Space {
     pub(super) rewriting: Rewriting,
     /// Places for areas: those that ended threads have left, and how many were ever used.
     pub(super) places: Mutex<Places>,
+    /// Host threads that wait for a guest thread, or will soon.
+    pub(super) spare: Mutex<Vec<Arc<ThreadShared>>>,
 }
 
 /// What is mapped in the stub, by the guest and for it.
@@ -124,13 +128,14 @@ pub(super) struct Places {
 }
 
 impl SystrapSpace {
-    pub(super) fn new(stub: Arc<Stub>, handle: &Arc<Handle>) -> SystrapSpace {
+    pub(super) fn new(prepared: Prepared, handle: &Arc<Handle>) -> SystrapSpace {
         SystrapSpace(Arc::new(Space {
-            stub,
+            stub: prepared.stub,
             handle: handle.clone(),
             state: Mutex::default(),
             rewriting: Rewriting::default(),
-            places: Mutex::default(),
+            places: prepared.places,
+            spare: Mutex::new(prepared.thread.into_iter().collect()),
         }))
     }
 

@@ -12,6 +12,7 @@ use super::code::{self, Stage};
 use super::host_thread::{ThreadShared, Trapped, give_birth};
 use super::layout::*;
 use super::lock;
+use super::policy;
 use super::rewrite::Place;
 use super::space::{Space, SystrapSpace};
 use crate::{FpuState, GuestSpace, GuestThread, Kick, Trap, UserRegs};
@@ -253,9 +254,17 @@ impl SystrapThread {
         self.kicker.running.store(false, Ordering::Relaxed);
         lock(&self.kicker.host).take();
         if let Some(t) = self.host.take() {
-            self.handle.bell.forget(&t);
-            t.end();
-            lock(&self.space.places).left.push((t.place, t.area));
+            let waits = self.phase == Phase::Idle && self.trapped != Trapped::Lost;
+            let mut spare = lock(&self.space.spare);
+            if waits && spare.len() < policy::SPARE_THREADS {
+                t.rest();
+                spare.push(t);
+            } else {
+                drop(spare);
+                self.handle.bell.forget(&t);
+                t.end();
+                lock(&self.space.places).left.push((t.place, t.area));
+            }
         }
         self.phase = Phase::Idle;
     }
@@ -274,7 +283,17 @@ impl SystrapThread {
             None if self.take_kick() => Ok(None),
             None => {
                 let h = &self.handle;
-                let t = give_birth(&self.space.stub, &self.space.places, h.cpus, h.layout.xfeatures)?;
+                let spare = lock(&self.space.spare).pop();
+                if let Some((t, trapped)) = spare.as_ref().and_then(|t| Some((t, t.trapped()?))) {
+                    self.fpu.get_or_insert_with(|| h.layout.initial());
+                    (self.host, self.trapped, self.loading) = (Some(t.clone()), trapped, false);
+                    *lock(&self.kicker.host) = Some(t.clone());
+                    return self.start(regs);
+                }
+                let t = match spare {
+                    Some(t) => t,
+                    None => give_birth(&self.space.stub, &self.space.places, h.cpus, h.layout.xfeatures)?,
+                };
                 self.host = Some(t.clone());
                 self.fpu.get_or_insert_with(|| h.layout.initial());
                 self.phase = Phase::Birth;
