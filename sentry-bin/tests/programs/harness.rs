@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::geteuid;
+
 /// A run that takes longer is ended and fails.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -114,9 +116,18 @@ pub(crate) fn on_host(script: &str) -> Outcome {
 
 /// The script's outcome in `sentry-bin do`.
 pub(crate) fn in_sandbox(script: &str) -> Outcome {
+    in_sandbox_with(&[], script)
+}
+
+/// As [`in_sandbox`], with root's powers inside whoever runs it.
+pub(crate) fn in_sandbox_as_root(script: &str) -> Outcome {
+    in_sandbox_with(&["--user", "root"], script)
+}
+
+fn in_sandbox_with(options: &[&str], script: &str) -> Outcome {
     let dir = Scratch::new(&std::env::temp_dir());
     let mut c = clean(sentry());
-    c.arg("do").args(platform()).args(["--", "bash", "-c", script]).current_dir(dir.path());
+    c.arg("do").args(platform()).args(options).args(["--", "bash", "-c", script]).current_dir(dir.path());
     run(c)
 }
 
@@ -131,8 +142,11 @@ fn chrooted(root: &Path, script: &str) -> Outcome {
     let dir = Scratch::new(&root.join("tmp"));
     let place = Path::new("/").join(dir.path().strip_prefix(root).expect("beneath the root"));
     let mut c = clean("unshare");
+    if !geteuid().is_root() {
+        c.arg("--map-root-user");
+    }
     c.args(["--mount", "--pid", "--fork", "--kill-child", "bash", "-c"])
-        .arg("mount -t proc proc \"$0/proc\" && mount --bind /dev \"$0/dev\" && exec chroot \"$0\" bash -c 'cd \"$0\" && eval \"$1\"' \"$1\" \"$2\"")
+        .arg("mount -t proc proc \"$0/proc\" && mount --rbind /dev \"$0/dev\" && exec chroot \"$0\" bash -c 'cd \"$0\" && eval \"$1\"' \"$1\" \"$2\"")
         .args([root.as_os_str(), place.as_os_str(), OsStr::new(script)]);
     run(c)
 }
@@ -168,6 +182,11 @@ fn tail(s: &str) -> &str {
 /// Standard output and status must be the same, in `do` and on a Debian root where one is given.
 pub(crate) fn same(script: &str) {
     same_in_do(script);
+    same_on_root(script);
+}
+
+/// As [`same`], for scripts about a whole tree that nobody else changes: on a Debian root only.
+pub(crate) fn same_on_root(script: &str) {
     if let Some(root) = rootfs() {
         compare("`run` on a Debian root", script, &chrooted(&root, script), &sandboxed_root(&root, script));
     }
