@@ -31,6 +31,7 @@ pub mod socket;
 mod space;
 mod strace;
 pub mod syscall;
+pub mod sysfs;
 mod task;
 mod timebase;
 mod traced;

@@ -259,6 +259,7 @@ fn mounts(
     let tree = Builder::new(root, trees.root(), &store, &kernel.host().clock)?;
     tree.add_devices()?;
     tree.add_proc(kernel)?;
+    tree.add_sys(kernel)?;
     for place in &options.tmpfs {
         tree.add_tmpfs(place)?;
     }

@@ -20,8 +20,8 @@ use vfs::{FileSystem, OpCtx, Path, ops};
 use super::SysResult;
 use super::path::{AT_FDCWD, Caller, Name, done};
 use crate::current::CurrentTask;
-use crate::procfs;
 use crate::task::Resources;
+use crate::{procfs, sysfs};
 
 const PROPAGATION: u32 = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
 const ATIME: u32 = MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME;
@@ -148,6 +148,7 @@ fn new_file_system(
         }
         "mqueue" => Ok(cx.task.parts().ipc.mqueue.clone()),
         "devpts" => Ok(DevPts::new(dev, clock, DevPtsOptions::parse(options)?)),
+        "sysfs" => Ok(sysfs::new(kernel, dev)),
         "proc" => procfs::new(kernel, cx.task.core().pid_ns(), dev, options),
         _ => Err(Errno::ENODEV),
     }

@@ -13,7 +13,7 @@ use kcore::cred::{Credentials, UserNamespace};
 use kcore::frame::FrameStore;
 use kcore::host::Clock;
 use kcore::id::Gid;
-use kernel::{Kernel, procfs};
+use kernel::{Kernel, procfs, sysfs};
 use platform::host::HostEntropy;
 use vfs::consts::{MS_NOATIME, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, O_CREAT, O_WRONLY};
 use vfs::fs::devfs::{DeviceRegistry, populate};
@@ -127,6 +127,15 @@ impl Builder {
         let ns = kernel.processes().root_ns().clone();
         let fs = procfs::new(kernel, ns, self.ids.next_dev(), "").map_err(|e| anyhow!("{}", e.text()))?;
         self.ns.mount(fs, &at, MS_NOSUID | MS_NODEV | MS_NOEXEC, "proc").context("cannot mount /proc")?;
+        Ok(())
+    }
+    /// Mounts `/sys`, if the root has or can get such a directory. Errors: one line.
+    pub(crate) fn add_sys(&self, kernel: &Arc<Kernel>) -> Result<()> {
+        let Some(at) = self.place(Path::new("/sys"), FileKind::Directory)? else { return Ok(()) };
+        let flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+        self.ns
+            .mount(sysfs::new(kernel, self.ids.next_dev()), &at, flags, "sysfs")
+            .context("cannot mount /sys")?;
         Ok(())
     }
     /// Mounts an empty tmpfs. Errors: one line that says why it cannot be mounted there.

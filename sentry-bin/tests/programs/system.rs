@@ -70,6 +70,20 @@ fn dates_and_sleep() {
 }
 
 #[test]
+fn processors_and_their_caches() {
+    same(
+        "cd /sys/devices/system/cpu; grep -r . online possible present cpu*/topology/*id cpu*/topology/*siblings* cpu*/topology/core_cpus* cpu*/topology/package_cpus* cpu0/cache | grep -v 'shared_cpu\\|/id:' | sort;  readlink cpu0/node0; python3 -c 'import os; print(os.cpu_count(), sorted(os.sched_getaffinity(0)))'; lscpu | grep -v -i 'vulnerab\\|mhz\\|scaling\\|cache\\|numa' | sed 's/:  */: /'; stat -f -c %T /sys",
+    );
+}
+
+#[test]
+fn there_are_no_block_devices_and_modules() {
+    both("lsblk; ls /sys/class/block /sys/module | cat; mount -t sysfs | cut -d' ' -f1-5", |out| {
+        if out.contains("sysfs on /sys type sysfs") { Ok(()) } else { Err("no sysfs".into()) }
+    });
+}
+
+#[test]
 fn clocks_are_told_by_the_vdso() {
     same(
         "grep -o 'r-xp 00000000 00:00 0  *.vdso.' /proc/self/maps; grep -c 'r--p .*.vvar.$' /proc/self/maps",
