@@ -24,6 +24,13 @@ pub(crate) struct Target {
     task: Arc<Task>,
 }
 
+impl Target {
+    /// The process.
+    pub(crate) fn group(&self) -> &Arc<ThreadGroup> {
+        self.task.group()
+    }
+}
+
 /// What a pidfd does.
 pub(crate) struct Pidfd {
     /// Whether it is for one thread (`PIDFD_THREAD`) rather than its process.

@@ -125,7 +125,7 @@ impl ProcessTable {
         let gid = group.id();
         let Some(g) = tree.groups.get_mut(&gid) else { return };
         g.dead = Some(status);
-        group.set_dead();
+        group.set_dead(status);
         let (session, init_of) = (g.session.clone(), g.init_of);
         let parent = tree.groups.get(&gid).and_then(|g| tree.parent_group(g)).map(|p| p.group.id());
         if session.id == group.pid().id {

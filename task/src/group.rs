@@ -53,6 +53,7 @@ pub struct ThreadGroup {
     /// Woken when the threads that `begin_exec` kills are gone.
     pub exec_queue: WaitQueue,
     life: AtomicU8,
+    wait_status: AtomicU32,
     subreaper: AtomicBool,
     dumpable: AtomicU32,
     oom_score_adj: AtomicI32,
@@ -80,6 +81,7 @@ impl ThreadGroup {
             exit_queue: WaitQueue::new(),
             exec_queue: WaitQueue::new(),
             life: AtomicU8::new(ALIVE),
+            wait_status: AtomicU32::new(0),
             subreaper: AtomicBool::new(false),
             dumpable: AtomicU32::new(1),
             oom_score_adj: AtomicI32::new(0),
@@ -208,7 +210,12 @@ impl ThreadGroup {
     pub fn is_reaped(&self) -> bool {
         self.life.load(Ordering::SeqCst) == REAPED
     }
-    pub(crate) fn set_dead(&self) {
+    /// How it ended, for `wait(2)`; 0 while it lives. Known even when nobody can wait for it any more.
+    pub fn wait_status(&self) -> u32 {
+        self.wait_status.load(Ordering::SeqCst)
+    }
+    pub(crate) fn set_dead(&self, status: ExitStatus) {
+        self.wait_status.store(status.wait_status(), Ordering::SeqCst);
         self.life.store(DEAD, Ordering::SeqCst);
     }
     pub(crate) fn set_reaped(&self) {

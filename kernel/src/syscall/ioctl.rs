@@ -14,8 +14,10 @@ use super::SysResult;
 use super::blocking::until;
 use super::file_owner::follow_async;
 use super::namespace::namespace_ioctl;
+use super::pidfd_info::{get_info, info_size};
 use crate::current::CurrentTask;
 use crate::namespace::NamespaceFile;
+use crate::pidfd::Pidfd;
 
 /// `ioctl(2)`. Errors: `ENOTTY` for requests that the file does not know.
 pub(super) async fn ioctl(cx: &mut CurrentTask, fd: Fd, request: u32, arg: u64) -> SysResult {
@@ -41,9 +43,10 @@ pub(super) async fn ioctl(cx: &mut CurrentTask, fd: Fd, request: u32, arg: u64) 
         FICLONE | FICLONERANGE | FIDEDUPERANGE if file.is_regular() => Err(Errno::EOPNOTSUPP),
         FS_IOC_FIEMAP if file.is_regular() => Err(Errno::EOPNOTSUPP),
         TIOCGPTPEER => open_peer(cx, &file, arg),
-        _ => match file.ops_as::<NamespaceFile>() {
-            Some(f) => namespace_ioctl(cx, f.namespace(), request, arg),
-            None => ask(cx, &file, request, arg).await,
+        _ => match (file.ops_as::<NamespaceFile>(), file.ops_as::<Pidfd>(), info_size(request)) {
+            (Some(f), ..) => namespace_ioctl(cx, f.namespace(), request, arg),
+            (_, Some(pidfd), Some(size)) => get_info(cx, pidfd, size, at),
+            _ => ask(cx, &file, request, arg).await,
         },
     }
 }

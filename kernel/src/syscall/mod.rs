@@ -34,6 +34,7 @@ mod namespace;
 mod open;
 mod path;
 mod pidfd;
+mod pidfd_info;
 mod pipe;
 mod poll;
 mod posix_timer;

@@ -30,6 +30,18 @@ pub(super) fn statfs(cx: &mut CurrentTask, path: Name, buf: GuestAddr) -> SysRes
     put(cx, buf, &place.mount.fs().statfs()?, st_flags(&place.mount))
 }
 
+/// [`ustat(2)`](https://man7.org/linux/man-pages/man2/ustat.2.html), of a file system that is mounted where the caller sees it.
+/// Errors: `EINVAL` for a device that is none's, `EFAULT`.
+pub(super) fn ustat(cx: &mut CurrentTask, dev: u32, out: GuestAddr) -> SysResult {
+    // The encoding is that of `st_dev` as long as both numbers are small.
+    let mounts = cx.task.fs().view().ns.mounts();
+    let found = mounts.iter().find(|m| m.fs().dev() == u64::from(dev)).ok_or(Errno::EINVAL)?;
+    let s = found.fs().statfs()?;
+    let blocks = i32::try_from(s.bfree).unwrap_or(i32::MAX).cast_unsigned();
+    // Free blocks and inodes; a name and a pack name that file systems have not had for long.
+    cx.put(out, &[u64::from(blocks), s.ffree, 0, 0]).map(|()| 0)
+}
+
 /// `fstatfs(2)`.
 pub(super) fn fstatfs(cx: &mut CurrentTask, fd: Fd, buf: GuestAddr) -> SysResult {
     let file = cx.task.files().get(fd)?;

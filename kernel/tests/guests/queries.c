@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -78,6 +79,38 @@ static void attributes(void) {
     rmdir("/tmp/queries.dir");
 }
 
+// `struct pidfd_info` and its request.
+struct info {
+    uint64_t mask, cgroup;
+    uint32_t pid, tgid, ppid, ids[8], status;
+};
+#define GET_INFO _IOWR(0xff, 11, struct info)
+
+static void processes(void) {
+    struct info i = {0};
+    int me = syscall(SYS_pidfd_open, getpid(), 0);
+    say("info", ioctl(me, GET_INFO, &i));
+    printf("%d, %d %d %d, %d %d\n", (int)(i.mask & 3), i.pid == getpid(), i.tgid == getpid(), i.ppid == getppid(), i.ids[0] == getuid(),
+           i.ids[3] == getegid());
+    say("no structure", ioctl(me, GET_INFO, NULL));
+    say("bad structure", ioctl(me, GET_INFO, 8));
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) _exit(7);
+    int fd = syscall(SYS_pidfd_open, child, 0);
+    siginfo_t ended;
+    waitid(P_PID, child, &ended, WEXITED | WNOWAIT);
+    i.mask = 8;
+    say("a zombie", ioctl(fd, GET_INFO, &i));
+    printf("its end is told %d\n", (int)(i.mask & 8));
+    wait(NULL);
+    i.mask = 0;
+    say("gone", ioctl(fd, GET_INFO, &i));
+    i.mask = 8;
+    say("how it ended", ioctl(fd, GET_INFO, &i));
+    printf("%d %x\n", (int)(i.mask & 11), i.status);
+}
+
 static void advice(void) {
     char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct iovec v[] = {{p, 4096}, {p + 4096, 4096}};
@@ -108,6 +141,13 @@ int main(void) {
     say("option", syscall(SYS_sysfs, 9));
     attributes();
     advice();
+    processes();
+    struct stat root;
+    struct { uint32_t free; uint64_t inodes; char names[16]; } u;
+    stat("/", &root);
+    say("ustat", syscall(SYS_ustat, root.st_dev, &u));
+    say("no device", syscall(SYS_ustat, -1, &u));
+    say("bad buffer", syscall(SYS_ustat, root.st_dev, 8));
 
     static union {
         struct mount head;
