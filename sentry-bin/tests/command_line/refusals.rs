@@ -3,7 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::sandbox::{directory, run};
+use rustix::io::Errno;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+
+use crate::sandbox::{Outcome, directory, finish, run, sentry};
 
 #[test]
 fn a_missing_program_is_127() {
@@ -59,4 +62,78 @@ fn a_wrong_command_line_is_2() {
 #[test]
 fn a_closed_descriptor_cannot_be_passed() {
     run(&["do", "--pass-fd", "777", "--", "true"]).assert_refused(125, "777");
+}
+
+/// Runs `sentry-bin` on a host that answers one system call with `error`: filters are inherited from the thread that starts a process.
+fn on_a_host_without(call: i64, error: Errno, args: &'static [&'static str]) -> Outcome {
+    let here = move || {
+        let refused = SeccompAction::Errno(error.raw_os_error().unsigned_abs());
+        let filter = SeccompFilter::new(
+            [(call, Vec::new())].into(),
+            SeccompAction::Allow,
+            refused,
+            TargetArch::x86_64,
+        );
+        let program: BpfProgram = filter.unwrap().try_into().unwrap();
+        seccompiler::apply_filter(&program).unwrap();
+        finish(sentry(args))
+    };
+    std::thread::spawn(here).join().unwrap()
+}
+
+#[test]
+fn a_host_that_lacks_what_is_needed_is_125() {
+    const PTRACE: &[&str] = &["do", "--platform", "ptrace", "--", "true"];
+    const SYSTRAP: &[&str] = &["do", "--platform", "systrap", "--", "true"];
+    for error in [Errno::PERM, Errno::NOSYS] {
+        // What is missing, and what can be done.
+        let outcome = on_a_host_without(libc::SYS_ptrace, error, PTRACE);
+        outcome.assert_refused(125, "does not permit ptrace(2)");
+        outcome.assert_refused(125, "--platform");
+        for args in [PTRACE, SYSTRAP] {
+            on_a_host_without(libc::SYS_memfd_create, error, args).assert_refused(125, "refuses memory");
+        }
+        on_a_host_without(libc::SYS_seccomp, error, SYSTRAP).assert_refused(125, "seccomp(2)");
+    }
+}
+
+#[test]
+fn wrong_binds_are_refused() {
+    run(&["do", "--bind", "/no/such/source:/mnt", "--", "true"]).assert_refused(125, "/no/such/source");
+    run(&["do", "--bind", "/etc:/etc/passwd", "--", "true"]).assert_refused(125, "/etc/passwd");
+    for wrong in ["/etc", "/etc:", ":/etc", "/etc:relative", "/etc:/mnt:rw:x"] {
+        let outcome = run(&["do", "--bind", wrong, "--", "true"]);
+        assert_eq!((outcome.code(), outcome.stdout.as_str()), (2, ""), "{wrong}: {outcome:?}");
+        assert!(outcome.stderr.contains("--bind"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn programs_of_other_kinds_are_126() {
+    let dir = directory("kinds");
+    let here = fs::read("/bin/true").unwrap();
+    let mut of_another_machine = here.clone();
+    of_another_machine[18] = 183;
+    let without_interpreter = {
+        let mut changed = here.clone();
+        let name = b"/lib64/ld-linux";
+        let at = changed.windows(name.len()).position(|w| w == name).unwrap();
+        changed[at + 1] = b'X';
+        changed
+    };
+    let cases: [(&str, Vec<u8>, i32); 5] = [
+        ("machine", of_another_machine, 126),
+        ("short", here[..40].to_vec(), 126),
+        ("headers-only", here[..64].to_vec(), 126),
+        ("interpreter", without_interpreter, 127),
+        ("script", b"#!/no/such/shell\n".to_vec(), 127),
+    ];
+    for (name, contents, code) in cases {
+        let file = dir.join(name);
+        fs::write(&file, contents).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        let file = file.to_str().unwrap();
+        run(&["do", "--", file]).assert_refused(code, file);
+    }
+    fs::remove_dir_all(dir).unwrap();
 }

@@ -1,6 +1,7 @@
 //! However the sandbox ends, its processes end with it, and it leaves no mounts or files.
 
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -32,9 +33,13 @@ fn an_end_leaves_nothing() {
     }
 }
 
-/// Kills a sandbox when `moment` has come. Its processes, those seen before and those of its group, have to end.
 fn killed(platform: &str, moment: impl Fn(&mut Running)) {
-    let mut running = Running::start(sentry(&["do", "--platform", platform, "--", "sh", "-c", BUSY]));
+    killed_while(platform, BUSY, moment);
+}
+
+/// Kills a sandbox when `moment` has come. Its processes, those seen before and those of its group, have to end.
+fn killed_while(platform: &str, script: &str, moment: impl Fn(&mut Running)) {
+    let mut running = Running::start(sentry(&["do", "--platform", platform, "--", "sh", "-c", script]));
     moment(&mut running);
     let others = running.others();
     running.signal(Signal::KILL);
@@ -66,4 +71,25 @@ fn killed_with_several_processes() {
 #[test]
 fn killed_when_the_command_runs() {
     PLATFORMS.iter().for_each(|p| killed(p, Running::wait_ready));
+}
+
+/// Many processes, some of which come and go.
+const CROWD: &str =
+    "for i in $(seq 30); do sleep 1000 & done; echo ready; while :; do (true) & (true); wait $!; done";
+
+#[test]
+fn killed_with_many_processes() {
+    for platform in PLATFORMS {
+        killed_while(platform, CROWD, Running::wait_ready);
+    }
+}
+
+#[test]
+fn killed_at_many_moments() {
+    for platform in PLATFORMS {
+        for moment in 1..=10 {
+            let wait = Duration::from_millis(9 * moment);
+            killed_while(platform, CROWD, |_| std::thread::sleep(wait));
+        }
+    }
 }
