@@ -89,12 +89,12 @@ impl CurrentTask {
         }
         let (kernel, pid) = (&self.kernel, self.task.tid().0);
         match entry(nr).map(|e| (e.name, e.status)) {
-            Some((_, Status::Full)) => {}
-            Some((name, Status::Partial(missing))) => {
-                if tracing::enabled!(tracing::Level::DEBUG) && kernel.log_limit().is_new(nr) {
-                    guest_log!(kernel, DEBUG, pid, name, missing, "a system call of which a part is missing");
-                }
+            Some((name, Status::Partial(missing)))
+                if tracing::enabled!(tracing::Level::DEBUG) && kernel.log_limit().is_new(nr) =>
+            {
+                guest_log!(kernel, DEBUG, pid, name, missing, "a system call of which a part is missing");
             }
+            Some(_) => {}
             None if kernel.log_limit().is_new(nr) => {
                 let name = abi::nr::current::name(nr).unwrap_or("?");
                 guest_log!(kernel, WARN, pid, nr, name, "a system call that is missing");
