@@ -254,6 +254,7 @@ impl ProcessTable {
             if f.contains(CloneFlags::CHILD_CLEARTID) { spec.clear_child_tid } else { 0 };
         fields.robust_list = 0;
         fields.pdeath_signal = None;
+        fields.prctl.timer_slack = fields.prctl.timer_slack.inherited();
         if f.contains(CloneFlags::VM) {
             fields.rseq = Default::default();
         }

@@ -169,9 +169,6 @@ pub(super) fn set_coredump_filter(of: &TaskRef, _: &Caller<'_>, data: &[u8]) -> 
     Ok(())
 }
 
-/// What `timerslack_ns` is before anybody sets it.
-const DEFAULT_SLACK: u64 = 50_000;
-
 fn may_tune(of: &TaskRef, by: &Caller<'_>) -> Result<(), Errno> {
     if by.cred.has_cap_in(Cap::SysNice, &of.task.cred().user_ns) {
         return Ok(());
@@ -181,14 +178,13 @@ fn may_tune(of: &TaskRef, by: &Caller<'_>) -> Result<(), Errno> {
 
 /// `timerslack_ns`.
 pub(super) fn timer_slack(of: &TaskRef) -> Result<Vec<u8>, Errno> {
-    let set = of.task.with_fields(|f| f.prctl.timer_slack);
-    lines(if set == 0 { DEFAULT_SLACK } else { set })
+    lines(of.task.with_fields(|f| f.prctl.timer_slack.get()))
 }
 
 /// Writing to `timerslack_ns`; 0 brings the default back. Errors: `EPERM`.
 pub(super) fn set_timer_slack(of: &TaskRef, by: &Caller<'_>, data: &[u8]) -> Result<(), Errno> {
     may_tune(of, by)?;
     let value = number(data)?;
-    of.task.with_fields(|f| f.prctl.timer_slack = value);
+    of.task.with_fields(|f| f.prctl.timer_slack.set(value));
     Ok(())
 }

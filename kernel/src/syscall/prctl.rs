@@ -47,9 +47,6 @@ const PR_GET_IO_FLUSHER: u32 = 58;
 const PR_GET_AUXV: u32 = 0x4155_5856;
 const PR_SET_VMA: u32 = 0x5356_4d41;
 
-/// Nanoseconds by which timers of ordinary tasks may be late.
-const DEFAULT_SLACK: u64 = 50_000;
-
 /// `prctl(2)`. Errors: `EINVAL` for options that are not known, and each option's own.
 pub(super) fn prctl(cx: &mut CurrentTask, option: u32, a2: u64, a3: u64, a4: u64, a5: u64) -> SysResult {
     let core = cx.task.core.clone();
@@ -96,13 +93,11 @@ pub(super) fn prctl(cx: &mut CurrentTask, option: u32, a2: u64, a3: u64, a4: u64
             commit(cx, cred_ops::set_securebits(&core.cred(), bits)?)
         }
         PR_SET_TIMERSLACK => {
-            core.with_fields(|f| f.prctl.timer_slack = if i64::try_from(a2).is_ok() { a2 } else { 0 });
+            let slack = if i64::try_from(a2).is_ok() { a2 } else { 0 };
+            core.with_fields(|f| f.prctl.timer_slack.set(slack));
             Ok(0)
         }
-        PR_GET_TIMERSLACK => {
-            let slack = core.with_fields(|f| f.prctl.timer_slack);
-            Ok(if slack == 0 { DEFAULT_SLACK } else { slack })
-        }
+        PR_GET_TIMERSLACK => Ok(core.with_fields(|f| f.prctl.timer_slack.get())),
         PR_MCE_KILL => {
             unused(&[a4, a5])?;
             mce_kill(cx, a2, a3)

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::Errno;
 use kcore::id::{Gid, Uid};
+use vfs::anon::inotify::Limits;
 use vfs::anon::pipe;
 use vfs::fs::mqueue::{HARD_MSGMAX, HARD_MSGSIZEMAX, MqueueFs, MqueueLimits};
 
@@ -22,6 +23,9 @@ const FILE_MAX: i64 = i64::MAX;
 pub(super) static PARAMETERS: &[Parameter] = &[
     fixed("fs/file-max", |_| FILE_MAX.to_string()),
     fixed("fs/file-nr", |a| format!("{}\t0\t{FILE_MAX}", open_files(a))),
+    fixed("fs/inotify/max_queued_events", |_| Limits::default().queued.to_string()),
+    // Of one instance: users are not looked at.
+    fixed("fs/inotify/max_user_watches", |_| Limits::default().watches.to_string()),
     tunable(
         "fs/lease-break-time",
         |a| a.kernel.lease_break_time().to_string(),
