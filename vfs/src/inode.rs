@@ -211,6 +211,11 @@ pub trait Inode: Send + Sync + Any {
     fn may_set_attr(&self) -> Result<(), Errno> {
         Ok(())
     }
+    /// The attributes as last seen, for what hardly changes: asking again may cost a call to the host. Default: as they are now.
+    /// Errors: as [`Inode::attr`].
+    fn seen_attr(&self) -> Result<InodeAttr, Errno> {
+        self.attr()
+    }
     /// Whether `cred` may access it with `mask` (4 read, 2 write, 1 execute or search). Errors: `EACCES`.
     fn permission(&self, cred: &Credentials, mask: u32) -> Result<(), Errno> {
         crate::perm::check(&self.attr()?, cred, mask)

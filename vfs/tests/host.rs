@@ -10,10 +10,12 @@ use kcore::io::{SliceSource, VecSink};
 use kcore::mappable::{Mappable, MappingObserver, Removal};
 use vfs::consts::*;
 use vfs::fs::host::{HostFs, HostNode};
+use vfs::fs::overlay::{OverlayFs, OverlayOptions};
 use vfs::inode::DirEntry;
 use vfs::ops::{self, OpenHow};
 use vfs::{
-    AttrChange, Errno, FsContext, InodeAttr, MountNamespace, OpCtx, OpenFile, StatFs, Timestamp, Whence,
+    AttrChange, Errno, FsContext, InodeAttr, Mount, MountNamespace, OpCtx, OpenFile, StatFs, Timestamp,
+    Whence,
 };
 
 /// One file named `f` in a directory.
@@ -23,6 +25,8 @@ struct Disk {
     /// Counts changes, as the modification time.
     changes: Mutex<i64>,
     reads: Mutex<usize>,
+    /// How often the file's attributes were asked for.
+    stats: Mutex<usize>,
     writes: Mutex<Vec<(u64, usize)>>,
 }
 
@@ -42,14 +46,17 @@ impl HostNode for Node {
     fn stat(&self) -> Result<InodeAttr, Errno> {
         Ok(match self {
             Node::Dir(_) => InodeAttr { dev: 1, ino: 2, mode: S_IFDIR | 0o755, ..InodeAttr::default() },
-            Node::File(d) => InodeAttr {
-                dev: 1,
-                ino: 3,
-                mode: S_IFREG | 0o644,
-                size: d.data.lock().unwrap().len() as u64,
-                mtime: Timestamp { sec: *d.changes.lock().unwrap(), nsec: 0 },
-                ..InodeAttr::default()
-            },
+            Node::File(d) => {
+                *d.stats.lock().unwrap() += 1;
+                InodeAttr {
+                    dev: 1,
+                    ino: 3,
+                    mode: S_IFREG | 0o644,
+                    size: d.data.lock().unwrap().len() as u64,
+                    mtime: Timestamp { sec: *d.changes.lock().unwrap(), nsec: 0 },
+                    ..InodeAttr::default()
+                }
+            }
         })
     }
     fn lookup(&self, name: &[u8]) -> Result<(Arc<dyn HostNode>, InodeAttr), Errno> {
@@ -124,6 +131,23 @@ fn byte(m: &Arc<dyn Mappable>, at: u64) -> u8 {
     let mut b = [0];
     m.page(at & !4095, false).unwrap().read((at % 4096) as usize, &mut b);
     b[0]
+}
+
+#[test]
+fn a_file_below_an_overlay_is_found_and_looked_at_with_two_calls() {
+    let w = World::new();
+    let disk = Arc::new(Disk::default());
+    let fs = HostFs::new(Arc::new(Node::Dir(disk.clone())), 9, w.store.clone(), true).unwrap();
+    let lower = Mount::detached(1, fs, 0, "host").root_path();
+    let upper = Mount::detached(2, w.tmpfs(), 0, "upper").root_path();
+    let fs = OverlayFs::new(w.ids.next_dev(), vec![lower], Some(upper), &OverlayOptions::default()).unwrap();
+    let view = FsContext::new(MountNamespace::new(w.ids.clone(), fs, 0, "overlay")).view();
+    let cx = OpCtx::new(&w.vfs, &view, &w.cred);
+    ops::stat(&cx, b"/f", false).unwrap();
+    assert_eq!(*disk.stats.lock().unwrap(), 2);
+    disk.change(|v| v.push(1));
+    assert_eq!(ops::stat(&cx, b"/f", false).unwrap().size, 1);
+    assert_eq!(*disk.stats.lock().unwrap(), 3);
 }
 
 #[test]

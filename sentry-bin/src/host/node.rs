@@ -10,7 +10,7 @@ use abi::Errno;
 use kcore::id::{Gid, Uid};
 use platform::host::confine::detached_tree;
 use platform::host::open_own_proc;
-use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, RawDir};
 use vfs::fs::host::HostNode;
 use vfs::inode::DirEntry;
 use vfs::{FileKind, InodeAttr, StatFs, Timestamp};
@@ -138,7 +138,10 @@ pub(super) fn check(name: &[u8]) -> Result<(), Errno> {
 /// The names in a directory that was opened for reading. Errors: the host's.
 pub(super) fn list(dir: OwnedFd) -> Result<Vec<DirEntry>, Errno> {
     let mut entries = Vec::new();
-    for entry in Dir::new(dir).map_err(errno)? {
+    // Most directories fit, so that two calls are enough.
+    let mut buffer = Vec::with_capacity(32 << 10);
+    let mut names = RawDir::new(dir, buffer.spare_capacity_mut());
+    while let Some(entry) = names.next() {
         let entry = entry.map_err(errno)?;
         let name = CStr::to_bytes(entry.file_name());
         if name != b"." && name != b".." {

@@ -117,6 +117,10 @@ impl Inode for HostInode {
         self.saw(&attr);
         Ok(InodeAttr { dev: self.shared.dev, ino: self.ino(), ..attr })
     }
+    fn seen_attr(&self) -> Result<InodeAttr, Errno> {
+        let seen = *self.seen.lock();
+        Ok(InodeAttr { dev: self.shared.dev, ino: self.ino(), ..seen })
+    }
     fn kind(&self) -> FileKind {
         self.kind
     }
@@ -142,7 +146,9 @@ impl Inode for HostInode {
             return Err(Errno::ENOTDIR);
         }
         let (node, attr) = self.node.lookup(name)?;
-        Ok(self.shared.inode(node, &attr))
+        let inode = self.shared.inode(node, &attr);
+        *inode.seen.lock() = attr;
+        Ok(inode)
     }
     fn list(&self) -> Result<Vec<DirEntry>, Errno> {
         let mut entries = self.node.list()?;

@@ -81,7 +81,8 @@ impl OverlayInode {
                 (key_of(u), ino, true)
             }
             (None, Some((layer, l))) => {
-                let attr = l.attr()?;
+                // It was just looked up.
+                let attr = l.seen_attr()?;
                 // Names of one lower file become separate files when they are copied up.
                 (key_of(l), layer_ino(Some(*layer), attr.ino), attr.nlink == 1 || attr.is_dir())
             }
