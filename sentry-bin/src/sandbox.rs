@@ -21,6 +21,7 @@ use mm::FrameAllocator;
 use platform::Platform;
 use platform::host::{
     CounterClock, HostEntropy, HostMemory, HostSignals, close_others, host_machine, inherited, install_parker,
+    was_closed,
 };
 use platform::ptrace::PtracePlatform;
 use platform::systrap::SystrapPlatform;
@@ -170,6 +171,9 @@ fn descriptors(console: Option<&Console>, passed: &[(i32, OwnedFd)]) -> Result<A
     let files = FdTable::new();
     let streams = Streams::new()?;
     for (n, stream) in (0..).zip([stdin(), stdout(), stderr()]) {
+        if was_closed(n) {
+            continue;
+        }
         if let Some(file) = streams.file(stream)? {
             files.replace(Fd(n), file, false, MAX_FD)?;
         }

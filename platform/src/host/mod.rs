@@ -12,6 +12,7 @@ mod park;
 #[cfg(any(feature = "ptrace", feature = "systrap"))]
 mod proc;
 mod signals;
+mod stdio;
 
 pub use barrier::{barrier, register_barrier};
 pub use clock::HostClock;
@@ -26,6 +27,7 @@ pub use proc::open_own_proc;
 #[cfg(any(feature = "ptrace", feature = "systrap"))]
 pub(crate) use proc::{mapped_ranges, open_again};
 pub use signals::{HostSignals, Received};
+pub use stdio::was_closed;
 
 use abi::Errno;
 use confine::HostCalls;
