@@ -29,6 +29,9 @@ impl DirFile {
 }
 
 impl FileOps for DirFile {
+    fn takes_rw_flags(&self) -> bool {
+        false
+    }
     fn seekable(&self) -> bool {
         true
     }
@@ -45,7 +48,7 @@ impl FileOps for DirFile {
         }
     }
     fn sync(&self, _: &OpenFile, _: bool) -> Result<(), Errno> {
-        Ok(())
+        self.inode.sync_dir()
     }
     fn readdir(&self, f: &OpenFile, mut pos: u64, sink: &mut dyn DirSink) -> Result<u64, Errno> {
         let dentry = f.path().map(|p| &p.dentry);

@@ -71,6 +71,8 @@ pub struct InodeCommon {
     /// Positive: open for writing so often. Negative: so many executions forbid it.
     writers: AtomicI32,
     write_hint: AtomicU8,
+    /// Although it has no name it may get one (`O_TMPFILE` without `O_EXCL`).
+    linkable: AtomicBool,
 }
 
 impl Default for InodeCommon {
@@ -83,6 +85,7 @@ impl Default for InodeCommon {
             readers: AtomicU32::new(0),
             writers: AtomicI32::new(0),
             write_hint: AtomicU8::new(0),
+            linkable: AtomicBool::new(false),
         }
     }
 }
@@ -156,6 +159,14 @@ impl InodeCommon {
     /// Remembers that; `F_SET_RW_HINT`.
     pub fn set_write_hint(&self, hint: u8) {
         self.write_hint.store(hint, Ordering::Relaxed);
+    }
+    /// Whether it may get a first name.
+    pub fn is_linkable(&self) -> bool {
+        self.linkable.load(Ordering::Relaxed)
+    }
+    /// Says whether it may.
+    pub fn set_linkable(&self, linkable: bool) {
+        self.linkable.store(linkable, Ordering::Relaxed);
     }
     /// Counts an open for writing. Errors: `ETXTBSY` while it is executed.
     pub fn get_write(&self) -> Result<(), Errno> {
@@ -301,6 +312,11 @@ pub trait Inode: Send + Sync + Any {
     /// As [`Inode::open`], where it matters which task asks. Default: it does not.
     fn open_for(self: Arc<Self>, path: &Path, flags: u32, caller: &Caller<'_>) -> IoResult<Arc<dyn FileOps>> {
         self.open(path, flags)
+    }
+
+    /// Writes a directory back. Errors: `EIO`.
+    fn sync_dir(&self) -> Result<(), Errno> {
+        Ok(())
     }
 
     /// An extended attribute's value. Errors: `ENODATA`, `ENOTSUP`.

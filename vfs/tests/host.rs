@@ -237,6 +237,10 @@ fn stores_through_mappings_reach_the_host() {
     disk.writes.lock().unwrap().clear();
     f.sync(false).unwrap();
     assert!(disk.writes.lock().unwrap().is_empty(), "nothing is dirty any more");
+    m.note_writable(true).unwrap();
+    m.page(4096, true).unwrap().write(0, b"synced");
+    f.path().unwrap().mount.fs().sync().unwrap();
+    assert_eq!(&disk.data.lock().unwrap()[4096..4102], b"synced", "the file system writes all back");
 }
 
 #[test]

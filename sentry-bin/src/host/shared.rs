@@ -201,6 +201,9 @@ impl HostNode for SharedNode {
         let fd = self.reader()?;
         if datasync { fs::fdatasync(fd) } else { fs::fsync(fd) }.map_err(errno)
     }
+    fn sync_all(&self) -> Result<(), Errno> {
+        fs::syncfs(self.data()?).map_err(errno)
+    }
     fn allocate(&self, mode: u32, off: u64, len: u64) -> Result<(), Errno> {
         let mode = FallocateFlags::from_bits(mode).ok_or(Errno::ENOTSUP)?;
         fs::fallocate(self.writer()?, mode, off, len).map_err(errno)

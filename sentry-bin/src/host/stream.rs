@@ -164,6 +164,10 @@ impl FileOps for Stream {
     fn queue(&self, _: &OpenFile) -> Option<WaitQueue> {
         self.0.queue.clone()
     }
+    fn sync(&self, _: &OpenFile, datasync: bool) -> Result<(), abi::Errno> {
+        let fd = &self.0.fd;
+        if datasync { rustix::fs::fdatasync(fd) } else { rustix::fs::fsync(fd) }.map_err(errno)
+    }
     fn stat(&self, _: &OpenFile) -> Option<InodeAttr> {
         let s = rustix::fs::fstat(&self.0.fd).ok()?;
         Some(InodeAttr {

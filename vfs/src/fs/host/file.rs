@@ -106,6 +106,17 @@ impl FileOps for HostFile {
     }
 }
 
+impl HostInode {
+    /// What was changed through mappings reaches the host's file. Errors: the host's.
+    pub(super) fn write_back(&self) -> Result<(), Errno> {
+        match self.cache() {
+            Ok(cache) => cache.write_back(&*self.node, 0, u64::MAX),
+            // Only regular files have pages.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
 impl HostFile {
     /// Moves one piece at `pos`. Returns how much it tried to move and how much it moved; less means the end or a full sink.
     fn read_step(

@@ -141,6 +141,9 @@ impl Inode for HostInode {
         self.saw(&attr);
         Ok(())
     }
+    fn sync_dir(&self) -> Result<(), Errno> {
+        if self.shared.read_only { Ok(()) } else { self.node.sync(false) }
+    }
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
         if self.kind != FileKind::Directory {
             return Err(Errno::ENOTDIR);

@@ -112,4 +112,12 @@ impl FileSystem for HostFs {
     fn is_read_only(&self) -> bool {
         self.shared.read_only
     }
+    fn sync(&self) -> Result<(), Errno> {
+        if self.shared.read_only {
+            return Ok(());
+        }
+        let known: Vec<_> = self.shared.inodes.lock().known.values().filter_map(Weak::upgrade).collect();
+        let written = known.iter().map(|i| i.write_back()).fold(Ok(()), Result::and);
+        written.and(self.root.node.sync_all())
+    }
 }

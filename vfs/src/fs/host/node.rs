@@ -38,6 +38,10 @@ pub trait HostNode: Send + Sync {
     fn sync(&self, datasync: bool) -> Result<(), Errno> {
         Ok(())
     }
+    /// Writes back the whole file system that it is in.
+    fn sync_all(&self) -> Result<(), Errno> {
+        Ok(())
+    }
     /// `fallocate(2)`.
     fn allocate(&self, mode: u32, off: u64, len: u64) -> Result<(), Errno> {
         Err(Errno::ENOTSUP)
