@@ -122,7 +122,12 @@ impl CurrentTask {
                 Err(IoError::Again) => {}
             }
             if self.task.core.signal_pending() {
-                return Poll::Ready(Err(WaitEnd::Interrupted));
+                // What was waited for may have come with the signal, as a child's end does with SIGCHLD.
+                return Poll::Ready(match attempt() {
+                    Ok(v) => Ok(v),
+                    Err(IoError::Errno(e)) => Err(WaitEnd::Failed(e)),
+                    Err(IoError::Again) => Err(WaitEnd::Interrupted),
+                });
             }
             if let Some(at) = deadline {
                 if self.kernel.host().clock.monotonic() >= at {

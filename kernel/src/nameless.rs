@@ -27,7 +27,8 @@ impl Nameless {
             NamelessMount::new(id, NamelessType { name, magic, dev: make_dev(0, minor) }, clock)
         };
         let others = mount(15, "anon_inodefs", ANON_INODE_FS_MAGIC, 15);
-        let shared = others.inode(InodeAttr { mode: 0o600, ino: 1, ..InodeAttr::default() }, true);
+        let shared = others.now(InodeAttr { mode: 0o600, ino: 1, ..InodeAttr::default() });
+        let shared = others.inode(shared, true);
         Nameless {
             pipes: mount(14, "pipefs", PIPEFS_MAGIC, 14),
             sockets: mount(8, "sockfs", SOCKFS_MAGIC, 8),
@@ -43,10 +44,10 @@ impl Nameless {
     /// A place for a new pipe of `cred`.
     pub(crate) fn pipe(&self, cred: &Credentials) -> Path {
         let ino = self.next_ino();
-        let inode = self.pipes.inode(attr(S_IFIFO | 0o600, ino, cred), false);
+        let inode = self.pipes.inode(self.pipes.now(attr(S_IFIFO | 0o600, ino, cred)), false);
         self.pipes.place(format!("pipe:[{ino}]").as_bytes(), inode)
     }
-    /// A place for a new socket of `cred`, which has a number already.
+    /// A place for a new socket of `cred`, which has a number already. As on Linux its times are those of the epoch.
     pub(crate) fn socket(&self, ino: u64, cred: &Credentials) -> Path {
         let inode = self.sockets.inode(attr(S_IFSOCK | 0o777, ino, cred), false);
         self.sockets.place(format!("socket:[{ino}]").as_bytes(), inode)

@@ -88,6 +88,14 @@ pub trait FileOps: Send + Sync + Any {
     fn splices_from(&self) -> bool {
         true
     }
+    /// Whether reads and writes know flags (`RWF_*`) other than `RWF_HIPRI`.
+    fn takes_rw_flags(&self) -> bool {
+        true
+    }
+    /// Whether `RWF_NOWAIT` means something.
+    fn takes_nowait(&self) -> bool {
+        false
+    }
     /// Whether it knows `O_DIRECT`.
     fn takes_direct(&self) -> bool {
         false

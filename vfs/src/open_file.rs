@@ -249,7 +249,7 @@ impl OpenFile {
     /// Whether it may be read.
     pub fn readable(&self) -> bool {
         let f = self.flags();
-        f & O_PATH == 0 && f & O_ACCMODE != O_WRONLY
+        f & O_PATH == 0 && matches!(f & O_ACCMODE, O_RDONLY | O_RDWR)
     }
     /// Whether it may be written.
     pub fn writable(&self) -> bool {
@@ -402,9 +402,12 @@ impl OpenFile {
         if self.is_path_only() {
             return Err(Errno::EBADF);
         }
-        let mut pos = self.offset.lock();
-        *pos = self.ops.readdir(self, *pos, sink)?;
-        Ok(())
+        let listed = {
+            let mut pos = self.offset.lock();
+            self.ops.readdir(self, *pos, sink).map(|next| *pos = next)
+        };
+        self.notify_if(!matches!(listed, Err(Errno::ENOENT | Errno::ENOTDIR)), IN_ACCESS);
+        listed
     }
     /// Device control. Errors: `ENOTTY`, `EBADF` with `O_PATH`.
     pub fn ioctl(&self, ctx: &IoctlContext<'_>, cmd: u32, arg: u64) -> IoResult<u64> {

@@ -44,6 +44,9 @@ fn store(ctx: &IoctlContext<'_>, at: u64, n: usize) -> IoResult<u64> {
 
 /// Reads and writes without a system call of the family: `splice(2)`, `sendfile(2)`. Messages sent so come from the socket's creator.
 impl FileOps for SocketFile {
+    fn takes_nowait(&self) -> bool {
+        true
+    }
     fn read(&self, f: &OpenFile, _at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
         let flags = if f.is_nonblocking() { MsgFlags::DONTWAIT } else { MsgFlags::empty() };
         Ok(self.socket.recv(dst, flags)?.stored)

@@ -15,6 +15,7 @@ use vfs::{FileKind, OpenFile, Whence, WriteOptions};
 use super::SysResult;
 use super::blocking::blocking;
 use super::read_write::{raise_for, sync_after_write, write_options};
+use super::sched::let_others_run;
 use super::splice::{
     advance_offset, check_spliceable, check_splices_from, file_to_pipe, limited, read_offset,
 };
@@ -22,6 +23,29 @@ use crate::current::CurrentTask;
 
 /// Bytes that are under way at once.
 const CHUNK: usize = 64 << 10;
+/// Bytes between regular files, which never wait, after which others may run.
+const TURN: usize = 4 << 20;
+
+/// Between files that never wait a copy may be long: now and then it lets others run, and a signal that kills ends it.
+struct Turns<'a> {
+    cx: &'a CurrentTask,
+    since: usize,
+}
+
+impl Turns<'_> {
+    /// Counts `n` bytes. Errors: `EINTR` if the task is to die.
+    async fn moved(&mut self, n: usize) -> Result<(), Errno> {
+        self.since += n;
+        if self.since >= TURN {
+            self.since = 0;
+            let_others_run().await;
+            if self.cx.task.core.fatal_pending() {
+                return Err(Errno::EINTR);
+            }
+        }
+        Ok(())
+    }
+}
 
 /// A position as a signed number, which no file exceeds.
 fn signed(at: u64) -> i64 {
@@ -85,6 +109,7 @@ async fn send(cx: &CurrentTask, input: &OpenFile, at: u64, out: &OpenFile, n: us
     let options = write_options(cx);
     let mut buf = vec![0; n.min(CHUNK)];
     let mut done = 0;
+    let mut turns = Turns { cx, since: 0 };
     while done < n {
         let want = (n - done).min(CHUNK);
         let chunk = buf.get_mut(..want).unwrap_or_default();
@@ -97,6 +122,9 @@ async fn send(cx: &CurrentTask, input: &OpenFile, at: u64, out: &OpenFile, n: us
             Err(_) if done > 0 => break,
             Err(e) => return Err(e.errno()),
         };
+        if turns.moved(got).await.is_err() {
+            break;
+        }
         let (sent, result) = write_all(cx, out, chunk.get(..got).unwrap_or_default(), &options).await;
         done += sent;
         if let Err(e) = result {
@@ -136,7 +164,7 @@ async fn write_all(
 }
 
 /// `copy_file_range(2)`. Each file system copies within itself only, so two of them are `EXDEV`.
-pub(super) fn copy_file_range(
+pub(super) async fn copy_file_range(
     cx: &mut CurrentTask,
     input: Fd,
     in_ptr: UserPtr<i64>,
@@ -173,8 +201,9 @@ pub(super) fn copy_file_range(
     }
     let n = limited(usize::try_from(len).unwrap_or(usize::MAX));
     let options = write_options(cx);
-    let done =
-        copy(&input, from, &out, to, n, &options).inspect_err(|e| raise_for(cx, *e, &out, options.limit))?;
+    let done = copy(cx, (&input, from), (&out, to), n, &options)
+        .await
+        .inspect_err(|e| raise_for(cx, *e, &out, options.limit))?;
     sync_after_write(&out, out.flags())?;
     let count = done as u64;
     if in_given.is_none() {
@@ -205,16 +234,16 @@ fn check_modes(input: &OpenFile, out: &OpenFile) -> Result<(), Errno> {
 }
 
 /// Copies up to `n` bytes between regular files, which never wait. Errors: those of reading and writing, if nothing was copied.
-fn copy(
-    input: &OpenFile,
-    from: u64,
-    out: &OpenFile,
-    to: u64,
+async fn copy(
+    cx: &CurrentTask,
+    (input, from): (&OpenFile, u64),
+    (out, to): (&OpenFile, u64),
     n: usize,
     options: &WriteOptions,
 ) -> Result<usize, Errno> {
     let mut buf = vec![0; n.min(CHUNK)];
     let mut done = 0;
+    let mut turns = Turns { cx, since: 0 };
     while done < n {
         let chunk = buf.get_mut(..(n - done).min(CHUNK)).unwrap_or_default();
         let moved = done as u64;
@@ -224,7 +253,12 @@ fn copy(
         });
         match step {
             Ok(0) => break,
-            Ok(written) => done += written,
+            Ok(written) => {
+                done += written;
+                if turns.moved(written).await.is_err() {
+                    break;
+                }
+            }
             Err(_) if done > 0 => break,
             Err(e) => return Err(IoError::errno(e)),
         }

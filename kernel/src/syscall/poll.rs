@@ -12,6 +12,7 @@ use task::signal::SigSet;
 use vfs::anon::PollSet;
 
 use super::SysResult;
+use super::signalfd::seen_by;
 use super::time::{read_timespec, timespec};
 use crate::current::{CurrentTask, WaitEnd};
 use crate::restart::Restart;
@@ -125,7 +126,10 @@ async fn poll_files(
         if p.fd < 0 {
             set.ignore();
         } else {
-            set.add(cx.task.files().get(Fd(p.fd)).ok(), Events::from_bits_truncate(p.events.into()));
+            set.add(
+                cx.task.files().get(Fd(p.fd)).ok().map(|f| seen_by(cx, f)),
+                Events::from_bits_truncate(p.events.into()),
+            );
         }
     }
     let found = wait_ready(

@@ -19,6 +19,7 @@ use vfs::{OpenFile, Whence, WriteOptions};
 
 use super::SysResult;
 use super::blocking::blocking;
+use super::signalfd::seen_by;
 use super::socket::{read_socket, write_socket};
 use crate::current::CurrentTask;
 use crate::socket::SocketFile;
@@ -136,7 +137,7 @@ fn is_empty(list: &[Iovec]) -> bool {
 
 /// `read(2)`.
 pub(super) async fn read(cx: &mut CurrentTask, fd: Fd, buf: UserPtr<u8, Write>, n: usize) -> SysResult {
-    let file = cx.task.files().get_open(fd)?;
+    let file = seen_by(cx, cx.task.files().get_open(fd)?);
     read_into(cx, &file, &one(buf.addr(), n)?).await
 }
 
@@ -148,7 +149,7 @@ pub(super) async fn write(cx: &mut CurrentTask, fd: Fd, buf: UserPtr<u8, Read>, 
 
 /// `readv(2)`.
 pub(super) async fn readv(cx: &mut CurrentTask, fd: Fd, iov: UserPtr<RawIovec>, n: usize) -> SysResult {
-    let file = cx.task.files().get_open(fd)?;
+    let file = seen_by(cx, cx.task.files().get_open(fd)?);
     let list = cx.read_iovecs(iov, n)?;
     file.check_read()?;
     if is_empty(&list) {
@@ -235,6 +236,17 @@ fn offset_or_position(file: &OpenFile, at: i64) -> Result<Option<u64>, Errno> {
     Ok(Some(at))
 }
 
+/// Errors: `EOPNOTSUPP` for flags that are not known, or that mean nothing for the file, `EINVAL` for those that exclude each other.
+fn check_rw_flags(file: &OpenFile, flags: u32) -> Result<(), Errno> {
+    match flags {
+        f if f & !RWF_KNOWN != 0 => Err(Errno::EOPNOTSUPP),
+        f if f & !RWF_HIPRI != 0 && !file.ops().takes_rw_flags() => Err(Errno::EOPNOTSUPP),
+        f if f & RWF_APPEND != 0 && f & RWF_NOAPPEND != 0 => Err(Errno::EINVAL),
+        f if f & RWF_NOWAIT != 0 && !file.ops().takes_nowait() => Err(Errno::EOPNOTSUPP),
+        _ => Ok(()),
+    }
+}
+
 /// `preadv2(2)`: at the position if `at` is -1. Errors: `EOPNOTSUPP` for flags that mean nothing for a read.
 pub(super) async fn preadv2(
     cx: &mut CurrentTask,
@@ -252,9 +264,7 @@ pub(super) async fn preadv2(
     if is_empty(&list) {
         return Ok(0);
     }
-    if flags & !RWF_KNOWN != 0 || flags & (RWF_APPEND | RWF_NOAPPEND) != 0 {
-        return Err(Errno::EOPNOTSUPP);
-    }
+    check_rw_flags(&file, flags)?;
     match at {
         None if flags & RWF_NOWAIT != 0 => {
             file.read(&mut UserSink::new(cx.task.mm(), &list)).map(count).map_err(IoError::errno)
@@ -281,15 +291,10 @@ pub(super) async fn pwritev2(
     if is_empty(&list) {
         return Ok(0);
     }
-    if flags & !RWF_KNOWN != 0 {
-        return Err(Errno::EOPNOTSUPP);
-    }
+    check_rw_flags(&file, flags)?;
     let mut options = write_options(cx);
-    match flags & (RWF_APPEND | RWF_NOAPPEND) {
-        0 => {}
-        RWF_APPEND => options.append = Some(true),
-        RWF_NOAPPEND => options.append = Some(false),
-        _ => return Err(Errno::EINVAL),
+    if flags & (RWF_APPEND | RWF_NOAPPEND) != 0 {
+        options.append = Some(flags & RWF_APPEND != 0);
     }
     let done = if flags & RWF_NOWAIT != 0 {
         let once = file.write_with(at, &options, &mut UserSource::new(cx.task.mm(), &list));

@@ -239,6 +239,12 @@ pub(super) fn sched_rr_get_interval(cx: &mut CurrentTask, pid: Pid, out: GuestAd
 
 /// `sched_yield(2)`: lets others run that are ready.
 pub(super) async fn sched_yield(_: &mut CurrentTask) -> SysResult {
+    let_others_run().await;
+    Ok(0)
+}
+
+/// Goes on after those that are ready to run.
+pub(super) async fn let_others_run() {
     let mut first = true;
     core::future::poll_fn(|c| {
         if core::mem::take(&mut first) {
@@ -248,7 +254,6 @@ pub(super) async fn sched_yield(_: &mut CurrentTask) -> SysResult {
         core::task::Poll::Ready(())
     })
     .await;
-    Ok(0)
 }
 
 /// The machine's processors, bit per processor.

@@ -13,6 +13,7 @@ use vfs::anon::PollSet;
 
 use super::SysResult;
 use super::poll::{Patience, Unready, store_left, wait_ready};
+use super::signalfd::seen_by;
 use super::time::timespec;
 use crate::current::CurrentTask;
 use crate::restart::Restart;
@@ -104,7 +105,7 @@ async fn select_files(
         let want = asked.wanted(fd);
         if !want.is_empty() {
             let number = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
-            set.add(Some(cx.task.files().get_open(Fd(number))?), want);
+            set.add(Some(seen_by(cx, cx.task.files().get_open(Fd(number))?)), want);
             fds.push(fd);
         }
     }

@@ -9,6 +9,7 @@ use kcore::id::Fd;
 use kcore::user::UserPtr;
 use kcore::wait::WaitQueue;
 use task::signal::{SigFields, SigInfo, SigSet};
+use vfs::OpenFile;
 use vfs::anon::signalfd::SIGINFO;
 use vfs::anon::{SignalFd, SignalSource};
 use vfs::consts::O_RDWR;
@@ -16,10 +17,25 @@ use vfs::consts::O_RDWR;
 use super::SysResult;
 use crate::current::CurrentTask;
 
-/// The signals of the thread that made the descriptor, and of its process.
+/// The signals of a thread and of its process.
 struct Pending {
     task: Weak<task::Task>,
     queue: WaitQueue,
+}
+
+impl Pending {
+    fn of(cx: &CurrentTask) -> Arc<Pending> {
+        let core = &cx.task.core;
+        Arc::new(Pending { task: Arc::downgrade(core), queue: core.group().signal_queue.clone() })
+    }
+}
+
+/// A signalfd as the caller sees it: it reads and waits for the signals of whoever uses it, not of its maker. Other files are as they are.
+pub(super) fn seen_by(cx: &CurrentTask, file: Arc<OpenFile>) -> Arc<OpenFile> {
+    match file.ops_as::<SignalFd>() {
+        Some(signals) => OpenFile::new(signals.seen_by(Pending::of(cx)), file.flags(), None),
+        None => file,
+    }
 }
 
 impl SignalSource for Pending {
@@ -114,9 +130,7 @@ pub(super) fn signalfd4(cx: &mut CurrentTask, fd: Fd, mask: GuestAddr, size: usi
         file.ops_as::<SignalFd>().ok_or(Errno::EINVAL)?.set_mask(mask);
         return u64::try_from(fd.0).map_err(|_| Errno::EBADF);
     }
-    let core = &cx.task.core;
-    let source = Pending { task: Arc::downgrade(core), queue: core.group().signal_queue.clone() };
-    let file =
-        cx.kernel().nameless().open(SignalFd::new(mask, Arc::new(source)), O_RDWR | flags & SFD_NONBLOCK);
+    let signals = SignalFd::new(mask, Pending::of(cx));
+    let file = cx.kernel().nameless().open(signals, O_RDWR | flags & SFD_NONBLOCK);
     cx.install(file, flags & SFD_CLOEXEC != 0)
 }

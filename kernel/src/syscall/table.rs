@@ -371,7 +371,7 @@ syscalls! {
     322 execveat(dir: Fd, path: UserPtr<c_char>, argv: GuestAddr, envp: GuestAddr, flags: u32) => async execve::execveat, Full;
     324 membarrier(command: u32, flags: u32) => sync memory::membarrier, Partial("no barriers of restartable sequences and of instruction fetches");
     325 mlock2(addr: GuestAddr, len: u64, flags: u32) => sync memory::mlock2, Full;
-    326 copy_file_range(input: Fd, in_offset: UserPtr<i64>, out: Fd, out_offset: UserPtr<i64>, count: usize, flags: u32) => sync copy::copy_file_range, Full;
+    326 copy_file_range(input: Fd, in_offset: UserPtr<i64>, out: Fd, out_offset: UserPtr<i64>, count: usize, flags: u32) => async copy::copy_file_range, Full;
     327 preadv2(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64, high: u64, flags: u32) => async read_write::preadv2, Full;
     328 pwritev2(fd: Fd, iov: UserPtr<Iovec>, count: usize, offset: i64, high: u64, flags: u32) => async read_write::pwritev2, Full;
     329 pkey_mprotect(addr: GuestAddr, len: u64, prot: u32, key: i32) => sync memory::pkey_mprotect, Full;

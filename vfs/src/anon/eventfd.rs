@@ -37,6 +37,9 @@ impl EventFd {
 }
 
 impl FileOps for EventFd {
+    fn takes_nowait(&self) -> bool {
+        true
+    }
     fn lseeks(&self) -> bool {
         true
     }

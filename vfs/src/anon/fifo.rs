@@ -34,8 +34,11 @@ impl FifoTable {
     /// Opens the FIFO with attributes `attr`. Until it has a peer, [`FileOps::open_complete`] of the result is false unless
     /// `O_NONBLOCK` is in `flags`; wait on its queue.
     ///
-    /// Errors: `ENXIO` for `O_WRONLY | O_NONBLOCK` without a reader.
+    /// Errors: `EINVAL` for a mode that is neither reading nor writing, `ENXIO` for `O_WRONLY | O_NONBLOCK` without a reader.
     pub fn open(&self, attr: &InodeAttr, flags: u32) -> IoResult<Arc<dyn FileOps>> {
+        if flags & O_ACCMODE == O_ACCMODE {
+            return Err(Errno::EINVAL.into());
+        }
         let mut table = self.0.lock();
         table.retain(|_, p| p.strong_count() > 0);
         let key = (attr.dev, attr.ino);

@@ -240,6 +240,9 @@ fn detach(watch: Arc<Watch>) {
 }
 
 impl FileOps for Inotify {
+    fn takes_rw_flags(&self) -> bool {
+        false
+    }
     fn lseeks(&self) -> bool {
         true
     }

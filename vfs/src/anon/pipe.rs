@@ -134,6 +134,7 @@ pub struct PipeEnd {
     pipe: Arc<Pipe>,
     reads: bool,
     writes: bool,
+    fifo: bool,
     closed: AtomicBool,
     /// For a FIFO: the opens of the other end at the time of this open, when there was no peer.
     peer_opens: Option<u64>,
@@ -162,7 +163,14 @@ impl PipeEnd {
         };
         pipe.queue.wake(Events::READABLE | Events::WRITABLE);
         let peer_opens = fifo.and(peer_opens);
-        Arc::new(PipeEnd { pipe: pipe.clone(), reads, writes, closed: AtomicBool::new(false), peer_opens })
+        Arc::new(PipeEnd {
+            pipe: pipe.clone(),
+            reads,
+            writes,
+            fifo: fifo.is_some(),
+            closed: AtomicBool::new(false),
+            peer_opens,
+        })
     }
     /// The end behind `file`, if it is one.
     pub fn of(file: &OpenFile) -> Option<&PipeEnd> {
@@ -251,6 +259,9 @@ impl Drop for PipeEnd {
 
 /// A blocking `write(2)` goes on after a partial write until all is written; that is the caller's loop.
 impl FileOps for PipeEnd {
+    fn takes_nowait(&self) -> bool {
+        !self.fifo
+    }
     fn takes_direct(&self) -> bool {
         true
     }

@@ -27,7 +27,7 @@ pub trait SignalSource: Send + Sync {
 
 /// A descriptor that reads signals.
 pub struct SignalFd {
-    mask: AtomicU64,
+    mask: Arc<AtomicU64>,
     source: Arc<dyn SignalSource>,
 }
 
@@ -37,7 +37,11 @@ const UNCATCHABLE: u64 = 1 << 8 | 1 << 18;
 impl SignalFd {
     /// Reads signals of `mask`.
     pub fn new(mask: u64, source: Arc<dyn SignalSource>) -> Arc<SignalFd> {
-        Arc::new(SignalFd { mask: AtomicU64::new(mask & !UNCATCHABLE), source })
+        Arc::new(SignalFd { mask: Arc::new(AtomicU64::new(mask & !UNCATCHABLE)), source })
+    }
+    /// The same descriptor as another task sees it, whose signals `source` has.
+    pub fn seen_by(&self, source: Arc<dyn SignalSource>) -> Arc<SignalFd> {
+        Arc::new(SignalFd { mask: self.mask.clone(), source })
     }
     /// Changes the mask.
     pub fn set_mask(&self, mask: u64) {
@@ -50,6 +54,9 @@ impl SignalFd {
 }
 
 impl FileOps for SignalFd {
+    fn takes_nowait(&self) -> bool {
+        true
+    }
     fn lseeks(&self) -> bool {
         true
     }

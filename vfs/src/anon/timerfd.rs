@@ -183,6 +183,9 @@ impl Drop for TimerFd {
 }
 
 impl FileOps for TimerFd {
+    fn takes_nowait(&self) -> bool {
+        true
+    }
     fn lseeks(&self) -> bool {
         true
     }

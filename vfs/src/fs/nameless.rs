@@ -65,9 +65,12 @@ impl NamelessMount {
     }
     /// A new inode: `attr` tells type, permissions, owner and number. The attributes of a `fixed` one never change.
     pub fn inode(&self, attr: InodeAttr, fixed: bool) -> Arc<NamelessInode> {
+        NamelessInode::new(&self.clock, InodeAttr { dev: self.dev, ..attr }, fixed)
+    }
+    /// `attr` with the present as its times.
+    pub fn now(&self, attr: InodeAttr) -> InodeAttr {
         let now = Timestamp::from_nanos(self.clock.realtime());
-        let attr = InodeAttr { dev: self.dev, atime: now, mtime: now, ctime: now, ..attr };
-        NamelessInode::new(&self.clock, attr, fixed)
+        InodeAttr { atime: now, mtime: now, ctime: now, ..attr }
     }
     /// A place for `inode`, which several places may share; `name` is what `/proc/PID/fd` shows.
     pub fn place(&self, name: &[u8], inode: Arc<NamelessInode>) -> Path {

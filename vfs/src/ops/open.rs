@@ -140,6 +140,7 @@ fn tmpfile(ctx: &OpCtx<'_>, dir: &Path, flags: u32, mode: u32) -> IoResult<Arc<O
     may_change(ctx, dir)?;
     let new = new_inode(ctx, &dir.inode().attr()?, S_IFREG | mode & 0o7777, 0);
     let inode = dir.inode().tmpfile(&new)?;
+    inode.common().set_linkable(flags & O_EXCL == 0);
     let name = alloc::format!("#{}", inode.attr()?.ino);
     let dentry = Dentry::unlisted(inode, &dir.dentry, name.as_bytes());
     finish(ctx, &Path { mount: dir.mount.clone(), dentry }, flags & !O_EXCL)
@@ -209,7 +210,7 @@ fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
     }
     let counts = match (kind, flags & O_ACCMODE) {
         (FileKind::Regular, O_RDONLY) => Counts::Reader,
-        (FileKind::Regular, _) => Counts::Writer,
+        (FileKind::Regular, O_WRONLY | O_RDWR) => Counts::Writer,
         _ => Counts::Nobody,
     };
     match counts {

@@ -155,6 +155,9 @@ pub(super) fn socketpair(
     let inos = [kernel.nameless().next_ino(), kernel.nameless().next_ino()];
     let pair = UnixSocket::pair(kernel.unix(), kind, protocol, inos, &identity(&cx.task.core))?;
     let [a, b] = pair.map(|s| SocketFile::open(kernel, s, flags));
+    let cred = cx.task.cred();
+    a.note_opener(&cred);
+    b.note_opener(&cred);
     let files = cx.task.files();
     let limit = cx.fd_limit();
     let a = files.insert(a, cloexec, 0, limit)?;

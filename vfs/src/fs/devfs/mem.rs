@@ -24,6 +24,9 @@ impl FileOps for Mem {
     fn seek(&self, _: &OpenFile, _: u64, _: Whence, _: i64) -> Result<u64, Errno> {
         Ok(0)
     }
+    fn takes_nowait(&self) -> bool {
+        true
+    }
     fn splices_from(&self) -> bool {
         !matches!(self, Mem::Null)
     }

@@ -146,10 +146,11 @@ impl FileSystem for TmpFs {
             }
             out += &option;
         };
-        if o.size != u64::MAX {
+        let usual = TmpFsOptions::for_memory(self.memory());
+        if o.size != u64::MAX && o.size != usual.size {
             add(alloc::format!("size={}k", o.size / 1024));
         }
-        if o.inodes != u64::MAX {
+        if o.inodes != u64::MAX && o.inodes != usual.inodes {
             add(alloc::format!("nr_inodes={}", o.inodes));
         }
         if o.mode != TmpFsOptions::default().mode {
