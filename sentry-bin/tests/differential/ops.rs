@@ -10,6 +10,7 @@ use proptest::strategy::Union;
 mod files;
 mod memory;
 mod process;
+mod sockets;
 mod tree;
 
 /// One operation with its arguments as the guest reads them.
@@ -60,8 +61,15 @@ const PATHS: &[&str] = &[
 ];
 const MODES: &[i64] = &[0o644, 0o600, 0o755, 0o700, 0o777, 0o444, 0o000, 0o4755, 0o2775, 0o1777];
 
-fn families_with_weights() -> [(u32, &'static [Spec]); 5] {
-    [(4, files::OPS), (4, tree::OPS), (3, memory::OPS), (3, process::SIGNALS), (3, process::OPS)]
+fn families_with_weights() -> [(u32, &'static [Spec]); 6] {
+    [
+        (4, files::OPS),
+        (4, tree::OPS),
+        (3, memory::OPS),
+        (3, process::SIGNALS),
+        (3, process::OPS),
+        (2, sockets::OPS),
+    ]
 }
 
 impl Arg {
@@ -168,6 +176,9 @@ pub(crate) fn setup() -> BoxedStrategy<Op> {
         "map 1 2 3 1 0 0",
         "action 10 2 0 0",
         "action 17 2 0 0",
+        "socketpair 0 1 1",
+        "setresuid 1000 1000 1000",
+        "map 0 4 3 1 0 0",
     ];
     let setup: Vec<_> = lines.into_iter().map(Op::parse).filter(|op| op.spec.is_there()).collect();
     prop::sample::select(setup).boxed()

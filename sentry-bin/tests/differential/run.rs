@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::case::Case;
 
 /// A sandbox that takes longer for a batch hangs.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(100);
 
 /// A tmpfs, here and in the sandbox.
 const TMPFS: &str = "/dev/shm";

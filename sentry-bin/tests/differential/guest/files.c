@@ -84,6 +84,24 @@ static void op_pwritev2(char **a) {
 static void op_read_fault(char **a) { result(syscall(SYS_read, slot(a, 0), 16L, num(a, 1))); }
 static void op_write_fault(char **a) { result(syscall(SYS_write, slot(a, 0), 16L, num(a, 1))); }
 
+static void op_readahead(char **a) { result(syscall(SYS_readahead, slot(a, 0), num(a, 1), num(a, 2))); }
+static void op_sync_range(char **a) { result(syscall(SYS_sync_file_range, slot(a, 0), num(a, 1), num(a, 2), num(a, 3))); }
+
+static void op_preadv2(char **a) {
+    size_t n = (size_t)num(a, 1);
+    unsigned char *buf = calloc(1, n + 1);
+    struct iovec v = {buf, n};
+    said_read(preadv2(slot(a, 0), &v, 1, num(a, 2), (int)num(a, 3)), buf);
+}
+
+/* Slot, request, argument. */
+static void op_ioctl(char **a) {
+    long value = num(a, 2);
+    if (result(ioctl(slot(a, 0), (unsigned long)num(a, 1), &value)) == 0) say(" %ld", value);
+}
+
+static void op_fcntl(char **a) { result(fcntl(slot(a, 0), (int)num(a, 1), num(a, 2))); }
+
 static void op_lseek(char **a) { result(lseek(slot(a, 0), num(a, 1), (int)num(a, 2))); }
 static void op_ftruncate(char **a) { result(ftruncate(slot(a, 0), num(a, 1))); }
 static void op_fallocate(char **a) { result(fallocate(slot(a, 0), (int)num(a, 1), num(a, 2), num(a, 3))); }
@@ -173,5 +191,6 @@ const struct handler file_ops[] = {
     {"setfl", op_setfl}, {"pipe_size", op_pipe_size}, {"set_pipe_size", op_set_pipe_size}, {"get_seals", op_get_seals},
     {"add_seals", op_add_seals}, {"lock", op_lock}, {"fionread", op_fionread}, {"pipe", op_pipe}, {"memfd", op_memfd},
     {"sendfile", op_sendfile}, {"copy_file_range", op_copy_file_range}, {"splice", op_splice}, {"tee", op_tee},
-    {"vmsplice", op_vmsplice}, {NULL, NULL},
+    {"vmsplice", op_vmsplice}, {"readahead", op_readahead}, {"sync_range", op_sync_range}, {"preadv2", op_preadv2},
+    {"ioctl", op_ioctl}, {"fcntl", op_fcntl}, {NULL, NULL},
 };

@@ -35,7 +35,7 @@ struct handler {
     void (*run)(char **args);
 };
 
-extern const struct handler file_ops[], tree_ops[], event_ops[], memory_ops[], signal_ops[], process_ops[];
+extern const struct handler file_ops[], tree_ops[], event_ops[], memory_ops[], signal_ops[], process_ops[], socket_ops[];
 
 /* Runs operations `from..to` of the current case. */
 void run_ops(int from, int to);

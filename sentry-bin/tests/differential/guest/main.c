@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -97,7 +98,7 @@ const char *who(int pid) {
 }
 
 static const struct handler *find(const char *name) {
-    const struct handler *tables[] = {file_ops, tree_ops, event_ops, memory_ops, signal_ops, process_ops};
+    const struct handler *tables[] = {file_ops, tree_ops, event_ops, memory_ops, signal_ops, process_ops, socket_ops};
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
         for (const struct handler *h = tables[t]; h->name; h++)
             if (!strcmp(h->name, name)) return h;
@@ -192,6 +193,9 @@ static void run_case(const char *name, const char *base) {
     pid_t pid = fork();
     if (pid == 0) child();
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    /* What it left behind may still change the directory. */
+    kill(-pid, SIGKILL);
+    while (waitpid(-1, NULL, 0) > 0) {}
     if (report->used && report->text[report->used - 1] != '\n') say("\n");
     if (WIFSIGNALED(status)) say("killed by %d\n", WTERMSIG(status));
     else say("exit %d\n", WEXITSTATUS(status));
@@ -229,6 +233,7 @@ int main(int argc, char **argv) {
     syscall(SYS_close_range, 3, ~0U, 0);
     /* The leader of its session, as it is in the sandbox. */
     setsid();
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     snprintf(base, sizeof base, "%s/guest.%d", argv[1], getpid());
     if (mkdir(base, 0755) || chdir(base)) {
         perror(base);

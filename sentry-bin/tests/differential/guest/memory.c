@@ -89,6 +89,40 @@ static void op_peek(char **a) { touch(a, 0, 0); }
 /* Region, page, offset, value. */
 static void op_poke(char **a) { touch(a, 1, (int)num(a, 3)); }
 
+/* What all pages of a region hold, or how touching them fails. */
+static void op_digest(char **a) {
+    struct region *r = region(a, 0);
+    struct sigaction catch = {.sa_sigaction = faulted, .sa_flags = SA_SIGINFO | SA_NODEFER}, segv, bus;
+    if (!r->start) return;
+    sigaction(SIGSEGV, &catch, &segv);
+    sigaction(SIGBUS, &catch, &bus);
+    for (volatile long page = 0; page < r->pages && page < 16; page++) {
+        if (sigsetjmp(back, 1)) say(" signal %d", fault_signal);
+        else say_bytes((unsigned char *)r->start + page * PAGE, (size_t)PAGE);
+    }
+    sigaction(SIGSEGV, &segv, NULL);
+    sigaction(SIGBUS, &bus, NULL);
+}
+
+/* Region, old pages, new pages, flags, and a region over whose start to move it. */
+static void op_remap2(char **a) {
+    struct region *r = region(a, 0), *to = region(a, 4);
+    if (!r->start || !to->start || r == to) return;
+    void *p = mremap(r->start, (size_t)(num(a, 1) * PAGE), (size_t)(num(a, 2) * PAGE), (int)num(a, 3), to->start);
+    if (success(p == MAP_FAILED ? -1 : 0) == 0) {
+        long pages = num(a, 2);
+        if (p == to->start) to->pages = to->pages > pages ? to->pages : pages, *r = (struct region){0};
+        else *r = (struct region){p, pages};
+    }
+}
+
+static void op_mlock(char **a) {
+    if (region(a, 0)->start) result(syscall(SYS_mlock2, at(a, 0, 1), num(a, 2) * PAGE, num(a, 3)));
+}
+static void op_munlock(char **a) {
+    if (region(a, 0)->start) result(munlock(at(a, 0, 1), (size_t)(num(a, 2) * PAGE)));
+}
+
 /* Which pages are there to be found by mincore is up to the kernel; only errors count. */
 static void op_incore(char **a) {
     unsigned char there[64];
@@ -113,5 +147,5 @@ static void op_brk(char **a) {
 const struct handler memory_ops[] = {
     {"map", op_map}, {"map_over", op_map_over}, {"unmap", op_unmap}, {"protect", op_protect}, {"advise", op_advise},
     {"sync", op_sync}, {"remap", op_remap}, {"peek", op_peek}, {"poke", op_poke}, {"incore", op_incore},
-    {"read_into", op_read_into}, {"write_from", op_write_from}, {"brk", op_brk}, {NULL, NULL},
+    {"read_into", op_read_into}, {"write_from", op_write_from}, {"brk", op_brk}, {"digest", op_digest}, {"remap2", op_remap2}, {"mlock", op_mlock}, {"munlock", op_munlock}, {NULL, NULL},
 };

@@ -2,6 +2,7 @@
 #include "guest.h"
 
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -47,6 +48,117 @@ static void fork_and_wait(char **a, int look_first) {
 static void op_fork(char **a) { fork_and_wait(a, 0); }
 /* The same, with a waitid that leaves the child as it is. */
 static void op_fork_info(char **a) { fork_and_wait(a, 1); }
+
+/* `waitpid`, whatever handlers run meanwhile. */
+static long wait_through(pid_t pid, int *status, int options) {
+    long r;
+    while ((r = waitpid(pid, status, options)) < 0 && errno == EINTR) {}
+    return r;
+}
+
+/* A child that runs the next operations, stops itself with a signal, and exits when it has gone on. Signal, number of operations,
+ * status. Its parent hears of all that when it is over: whether SIGCHLD comes before a wait ends is a matter of luck. */
+static void op_fork_stopped(char **a) {
+    int next = position + 1, count = (int)num(a, 1), end = (int)num(a, 2), go[2], status = 0;
+    sigset_t chld, before;
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    if (pipe(go)) {
+        result(-1);
+        return;
+    }
+    sigprocmask(SIG_BLOCK, &chld, &before);
+    pid_t pid = fork();
+    if (pid == 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        say(" here\n");
+        close(go[1]);
+        run_ops(next, next + count);
+        kill(getpid(), (int)num(a, 0));
+        char byte;
+        if (read(go[0], &byte, 1) < 0) _exit(99);
+        if (end >= 256) kill(getpid(), end - 256);
+        _exit(end & 255);
+    }
+    close(go[0]);
+    long r = wait_through(pid, &status, WUNTRACED);
+    say("%d stopped", position);
+    if (r < 0) result(r);
+    else if (WIFSTOPPED(status)) say(" by %d", WSTOPSIG(status));
+    else say_status(status);
+    if (r > 0 && WIFSTOPPED(status)) {
+        siginfo_t info = {0};
+        kill(pid, SIGCONT);
+        while ((r = waitid(P_PID, (id_t)pid, &info, WCONTINUED | WEXITED)) < 0 && errno == EINTR) {}
+        result(r);
+        say(" info %d code %d status %d", info.si_signo, info.si_code, info.si_status);
+    }
+    close(go[1]);
+    if (r == 0 && WIFSTOPPED(status)) {
+        r = wait_through(pid, &status, 0);
+        if (r < 0) result(r);
+        else say_status(status);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    position += count;
+}
+
+/* A child whose process group the parent changes and signals. What to do, number of operations, status. */
+static void op_fork_group(char **a) {
+    int next = position + 1, count = (int)num(a, 1), end = (int)num(a, 2), go[2], status = 0;
+    if (pipe(go)) {
+        result(-1);
+        return;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        char byte;
+        close(go[1]);
+        if (read(go[0], &byte, 1) < 0) _exit(99);
+        say(" here\n");
+        run_ops(next, next + count);
+        if (end >= 256) kill(getpid(), end - 256);
+        _exit(end & 255);
+    }
+    close(go[0]);
+    result(setpgid(pid, num(a, 0) & 1 ? pid : 0));
+    say(" group %s", getpgid(pid) == pid ? "own" : getpgid(pid) == getpgrp() ? "ours" : "other");
+    say(" session %s", getsid(pid) == getsid(0) ? "ours" : "other");
+    if (num(a, 0) & 2) result(kill(-pid, 0));
+    /* Before it runs on, as it may change its group. */
+    result(waitpid(-getpgid(pid), &status, WNOHANG | __WALL));
+    close(go[1]);
+    say("\n");
+    long r = wait_through(pid, &status, 0);
+    say("%d waited", position);
+    if (r < 0) result(r);
+    else say_status(status);
+    position += count;
+}
+
+/* Waits for what there is not: kind of the number, which number, options. */
+static void op_wait_bad(char **a) {
+    siginfo_t info = {0};
+    id_t ids[] = {0, (id_t)getpid(), 1 << 22};
+    result(waitid((idtype_t)num(a, 0), ids[num(a, 1) % 3], &info, (int)num(a, 2) | WNOHANG));
+}
+
+static void op_capabilities(char **a) {
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2] = {{0}};
+    (void)a;
+    if (result(syscall(SYS_capget, &head, data)) == 0) say(" %x %x %x", data[0].effective, data[0].permitted, data[0].inheritable);
+}
+
+static void op_capset(char **a) {
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2] = {{(unsigned)num(a, 0), (unsigned)num(a, 1), (unsigned)num(a, 2)}};
+    result(syscall(SYS_capset, &head, data));
+}
+
+static void op_setfsgid(char **a) { result(syscall(SYS_setfsgid, num(a, 0))); }
+static void op_setregid(char **a) { result(syscall(SYS_setregid, num(a, 0), num(a, 1))); }
+static void op_setgid(char **a) { result(syscall(SYS_setgid, num(a, 0))); }
 
 static void op_wait_any(char **a) {
     int status;
@@ -124,5 +236,6 @@ const struct handler process_ops[] = {
     {"setuid", op_setuid}, {"setreuid", op_setreuid}, {"setfsuid", op_setfsuid}, {"setgroups", op_setgroups},
     {"getgroups", op_getgroups}, {"setpgid", op_setpgid}, {"setsid", op_setsid}, {"setrlimit", op_setrlimit},
     {"getrlimit", op_getrlimit}, {"prctl", op_prctl}, {"name", op_name}, {"nice", op_nice}, {"exec", op_exec},
-    {"unshare", op_unshare}, {NULL, NULL},
+    {"unshare", op_unshare}, {"fork_stopped", op_fork_stopped}, {"fork_group", op_fork_group}, {"wait_bad", op_wait_bad},
+    {"capabilities", op_capabilities}, {"capset", op_capset}, {"setfsgid", op_setfsgid}, {"setregid", op_setregid}, {"setgid", op_setgid}, {NULL, NULL},
 };

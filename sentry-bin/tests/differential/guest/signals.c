@@ -33,6 +33,8 @@ static void handler(int sig, siginfo_t *info, void *context) {
     say_info(info);
     sigprocmask(SIG_BLOCK, NULL, &mask);
     say_set(&mask);
+    stack_t stack;
+    if (sigaltstack(NULL, &stack) == 0 && stack.ss_flags & SS_ONSTACK) say(" on its stack");
     errno = saved;
 }
 

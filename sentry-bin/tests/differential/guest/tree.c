@@ -16,6 +16,7 @@ static void op_chmod(char **a) { result(chmod(path(a, 0), (mode_t)num(a, 1))); }
 static void op_fchmod(char **a) { result(fchmod(slot(a, 0), (mode_t)num(a, 1))); }
 static void op_chown(char **a) { result(chown(path(a, 0), (uid_t)num(a, 1), (gid_t)num(a, 2))); }
 static void op_lchown(char **a) { result(lchown(path(a, 0), (uid_t)num(a, 1), (gid_t)num(a, 2))); }
+static void op_fchown(char **a) { result(fchown(slot(a, 0), (uid_t)num(a, 1), (gid_t)num(a, 2))); }
 static void op_chdir(char **a) { result(chdir(path(a, 0))); }
 static void op_fchdir(char **a) { result(fchdir(slot(a, 0))); }
 static void op_umask(char **a) { result(umask((mode_t)num(a, 0))); }
@@ -74,6 +75,8 @@ static void said_stat(long r, const struct stat *st) {
     if (result(r)) return;
     say(" mode %o links %d owner %d:%d", st->st_mode, (int)st->st_nlink, st->st_uid, st->st_gid);
     if (!S_ISDIR(st->st_mode)) say(" size %ld", (long)st->st_size);
+    /* Linux leaves the times of a socket without a name as the memory was that it uses for them. */
+    if (S_ISSOCK(st->st_mode)) return;
     /* Times that an operation has set are small; the others are now. */
     if (st->st_mtime < 1000000) say(" mtime %ld.%09ld", (long)st->st_mtime, (long)st->st_mtim.tv_nsec);
     if (st->st_atime < 1000000) say(" atime %ld.%09ld", (long)st->st_atime, (long)st->st_atim.tv_nsec);
@@ -99,6 +102,54 @@ static void op_statx(char **a) {
 static void op_utimens(char **a) {
     struct timespec t[2] = {{num(a, 1), num(a, 2)}, {num(a, 3), num(a, 4)}};
     result(syscall(SYS_utimensat, AT_FDCWD, path(a, 0), t, num(a, 5)));
+}
+
+static void op_futimens(char **a) {
+    struct timespec t[2] = {{num(a, 1), num(a, 2)}, {num(a, 3), num(a, 4)}};
+    result(syscall(SYS_utimensat, slot(a, 0), NULL, t, num(a, 5)));
+}
+
+/* Directory, old name, directory, new name, flags. */
+static void op_linkat2(char **a) {
+    char *old = kept(a, 1);
+    result(linkat(slot(a, 0), old, slot(a, 2), path(a, 3), (int)num(a, 4)));
+    free(old);
+}
+
+static void op_renameat(char **a) {
+    char *old = kept(a, 1);
+    result(syscall(SYS_renameat2, slot(a, 0), old, slot(a, 2), path(a, 3), num(a, 4)));
+    free(old);
+}
+
+static void op_fstatat(char **a) {
+    struct stat st;
+    said_stat(syscall(SYS_newfstatat, slot(a, 0), path(a, 1), &st, num(a, 2)), &st);
+}
+
+/* The number of fchmodat2, which older headers do not have. */
+static void op_fchmodat2(char **a) { result(syscall(452L, slot(a, 0), path(a, 1), num(a, 2), num(a, 3))); }
+static void op_fchownat(char **a) { result(fchownat(slot(a, 0), path(a, 1), (uid_t)num(a, 2), (gid_t)num(a, 3), (int)num(a, 4))); }
+static void op_chroot(char **a) { result(chroot(path(a, 0))); }
+
+static void op_fsetxattr(char **a) {
+    unsigned char *value = pattern((size_t)num(a, 2), (unsigned)num(a, 3));
+    result(fsetxattr(slot(a, 0), a[1], value, (size_t)num(a, 2), (int)num(a, 4)));
+    free(value);
+}
+
+static void op_fgetxattr(char **a) {
+    unsigned char buf[256];
+    long n = result(fgetxattr(slot(a, 0), a[1], buf, (size_t)num(a, 2)));
+    if (n > 0 && num(a, 2)) say_bytes(buf, (size_t)n);
+}
+
+/* How many bytes of names come with a small buffer, and whether seeking back lists as many. */
+static void op_dents(char **a) {
+    char buf[4096];
+    long n = syscall(SYS_getdents64, slot(a, 0), buf, num(a, 1));
+    if (n < 0) result(n);
+    else say(" %s", n ? "some" : "none");
 }
 
 /* Names and types, sorted: the order is the file system's. */
@@ -162,5 +213,7 @@ const struct handler tree_ops[] = {
     {"mkdirat", op_mkdirat}, {"rename", op_rename}, {"renameat2", op_renameat2}, {"link", op_link}, {"linkat", op_linkat},
     {"symlink", op_symlink}, {"readlink", op_readlink}, {"getcwd", op_getcwd}, {"stat", op_stat}, {"fstat", op_fstat},
     {"statx", op_statx}, {"utimens", op_utimens}, {"list", op_list}, {"statfs", op_statfs}, {"setxattr", op_setxattr},
-    {"getxattr", op_getxattr}, {"listxattr", op_listxattr}, {"removexattr", op_removexattr}, {NULL, NULL},
+    {"getxattr", op_getxattr}, {"listxattr", op_listxattr}, {"removexattr", op_removexattr}, {"fchown", op_fchown}, {"futimens", op_futimens},
+    {"linkat2", op_linkat2}, {"renameat", op_renameat}, {"fstatat", op_fstatat}, {"fchmodat2", op_fchmodat2},
+    {"fchownat", op_fchownat}, {"chroot", op_chroot}, {"fsetxattr", op_fsetxattr}, {"fgetxattr", op_fgetxattr}, {"dents", op_dents}, {NULL, NULL},
 };

@@ -6,7 +6,10 @@ use super::Arg::{Bits, Mode, Named, Of, Path, Slot, UpTo};
 use super::{Spec, call, op};
 
 const OPEN: super::Arg = Bits(
-    &[0o1, 0o2, 0o100, 0o100, 0o200, 0o1000, 0o2000, 0o200000, 0o400000, 0o2000000, 0o10000000],
+    &[
+        0o1, 0o2, 0o100, 0o100, 0o200, 0o1000, 0o2000, 0o200000, 0o400000, 0o2000000, 0o10000000, 0o40000,
+        0o20200000, 0o1000000,
+    ],
     open::OPEN_FLAGS,
 );
 const SIZES: super::Arg = Of(&[100, 0, 1, 5, 4095, 4096, 4097, 10000, 70000]);
@@ -82,6 +85,14 @@ pub(super) const OPS: &[Spec] = &[
     op("splice", call::splice, 3, &[Slot, Of(&[-1, 0]), Slot, Of(&[-1, 0]), SIZES]),
     op("tee", call::tee, 2, &[Slot, Slot, SIZES]),
     op("vmsplice", call::vmsplice, 2, &[Slot, SIZES, UpTo(200)]),
+    op("readahead", call::readahead, 1, &[Slot, OFFSETS, SIZES]),
+    op("sync_range", call::sync_file_range, 1, &[Slot, OFFSETS, SIZES, Of(&[0, 2, 7, 8])]),
+    op("preadv2", call::preadv2, 3, &[Slot, SIZES, OFFSETS, Bits(&[1, 2, 4, 8, 16, 32], fcntl::RWF_FLAGS)]),
+    // Non-blocking, close on exec or not, block size, size.
+    op("ioctl", call::ioctl, 2, &[Slot, Of(&[0x5421, 0x5451, 0x5450, 2, 0x5460, 0x1234]), Of(&[0, 1])]),
+    // Queries, and hints that need memory.
+    op("fcntl", call::fcntl, 2, &[Slot, Of(&[1027, 1028, 1035, 1036, 99]), Of(&[0, 3, 16])]),
+    op("socketpair", call::socketpair, 2, &[Slot, Slot, Of(&[1, 2, 5])]),
     op("poll", call::poll, 5, &[Slot, EVENTS, Slot, EVENTS]),
     op("select", call::select, 2, &[Slot]),
     op("epoll_create", call::epoll_create1, 3, &[Slot, Of(&[0, 0o2000000])]),

@@ -1,5 +1,6 @@
 //! Operations with signals, processes, credentials and limits.
 
+use abi::fs::open;
 use abi::signal::number as signal;
 use abi::task::{clone, limits, prctl};
 
@@ -9,9 +10,14 @@ use super::{Spec, call, op};
 /// Those that a program may handle, two of real time, one that cannot be, and numbers that are none.
 const SIGNAL: super::Arg = Named(&[10, 12, 34, 35, 17, 23, 15, 1, 13, 28, 9, 0, 65, -1], signal::SIGNALS);
 const MASK: super::Arg = Of(&[0, 0x200, 0xa00, 0x6_0000_0000, 0x1_0200, 0x6_0001_0a00, -1]);
-const SA: super::Arg = Bits(&[0x1, 0x2, 0x1000_0000, 0x4000_0000, 0x8000_0000], signal::SA_FLAGS);
+const SA: super::Arg =
+    Bits(&[0x1, 0x2, 0x1000_0000, 0x4000_0000, 0x8000_0000, 0x0800_0000], signal::SA_FLAGS);
 const CLONE: super::Arg = Bits(&[0x200, 0x400], clone::CLONE_FLAGS);
+/// Sets of the capabilities that cases have: all, some, none, one that they have not.
+const CAPS: super::Arg = Of(&[0x1fb, 0xff, 0x3, 0, 0x2_0000]);
 const IDS: super::Arg = Of(&[0, 1000, 1001, -1]);
+/// What always stops: the others may be blocked, or do nothing in an orphaned group.
+const STOP: super::Arg = Named(&[19], signal::SIGNALS);
 const FORK: super::Arg = Of(&[0, 0, 3, 255, 256 + 15, 256 + 9]);
 
 pub(super) const SIGNALS: &[Spec] = &[
@@ -29,6 +35,8 @@ pub(super) const SIGNALS: &[Spec] = &[
     op("signalfd_read", call::signalfd4, 2, &[Slot]),
     op("fork", call::clone, 4, &[CLONE, UpTo(4), FORK]),
     op("fork_info", call::waitid, 2, &[CLONE, UpTo(4), FORK]),
+    op("fork_stopped", call::clone, 2, &[STOP, UpTo(4), FORK]),
+    op("poll", call::poll, 2, &[Slot, Of(&[1]), Slot, Of(&[1])]),
     op("pipe", call::pipe2, 1, &[Slot, Slot, Of(&[0])]),
     op("close", call::close, 1, &[Slot]),
     op("write", call::write, 2, &[Slot, Of(&[10, 100]), UpTo(200)]),
@@ -37,6 +45,31 @@ pub(super) const SIGNALS: &[Spec] = &[
 pub(super) const OPS: &[Spec] = &[
     op("fork", call::clone, 12, &[CLONE, UpTo(6), FORK]),
     op("fork_info", call::waitid, 2, &[CLONE, UpTo(4), FORK]),
+    op("fork_stopped", call::clone, 2, &[STOP, UpTo(4), FORK]),
+    op("fork_group", call::setpgid, 2, &[UpTo(3), UpTo(4), FORK]),
+    op(
+        "wait_bad",
+        call::waitid,
+        2,
+        &[Of(&[0, 1, 2, 3, 9]), UpTo(2), Of(&[4, 5, 0x0100_0004, 0, 0x8000_0005, 3])],
+    ),
+    op("setfsgid", call::setfsgid, 1, &[IDS]),
+    op("setregid", call::setregid, 1, &[IDS, IDS]),
+    op("setgid", call::setgid, 1, &[IDS]),
+    op("capabilities", call::capget, 2, &[]),
+    op("capset", call::capset, 2, &[CAPS, CAPS, Of(&[0, 1, 0xff])]),
+    op("stat", call::newfstatat, 2, &[Path, Of(&[0, 0x100])]),
+    op("chown", call::chown, 2, &[Path, IDS, IDS]),
+    op("rename", call::rename, 2, &[Path, Path]),
+    op("link", call::link, 1, &[Path, Path]),
+    op("access", call::access, 2, &[Path, UpTo(7)]),
+    op("truncate", call::truncate, 1, &[Path, Of(&[0, 10])]),
+    op(
+        "utimens",
+        call::utimensat,
+        1,
+        &[Path, Of(&[1000]), Of(&[5, open::UTIME_NOW]), Of(&[1000]), Of(&[5]), Of(&[0])],
+    ),
     op("wait_any", call::wait4, 2, &[Of(&[0, 2, 8])]),
     op("ids", call::getresuid, 4, &[]),
     op("setresuid", call::setresuid, 4, &[IDS, IDS, IDS]),

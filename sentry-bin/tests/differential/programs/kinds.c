@@ -99,6 +99,10 @@ static void transfers(int fd) {
     said("pread -1", pread(fd, buf, 1, -1));
     said("pwrite -1", pwrite(fd, buf, 1, -1));
     said("preadv2 nowait", preadv2(fd, &none, 1, -1, RWF_NOWAIT));
+    struct iovec one = {buf, 1};
+    said("preadv2 of a byte nowait", preadv2(fd, &one, 1, -1, RWF_NOWAIT));
+    said("pwritev2 nowait at", pwritev2(fd, &none, 1, 0, RWF_NOWAIT));
+    said("preadv2 of a byte append", preadv2(fd, &one, 1, -1, RWF_APPEND));
     said("preadv2 unknown", preadv2(fd, &none, 1, -1, 0x4000));
     said("sendfile from 0", sendfile(regular, fd, NULL, 0));
     said("sendfile from at 0", sendfile(regular, fd, &at, 0));
