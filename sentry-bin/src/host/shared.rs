@@ -27,6 +27,7 @@ pub(super) const CALLS: HostCalls = HostCalls {
         HostCall::new(libc::SYS_fallocate, "space"),
         HostCall::new(libc::SYS_fsync, "a guest's fsync(2)"),
         HostCall::new(libc::SYS_fdatasync, "a guest's fdatasync(2)"),
+        HostCall::new(libc::SYS_syncfs, "a guest's sync(2) and syncfs(2)"),
         HostCall::new(libc::SYS_fchownat, "owners"),
         HostCall::new(libc::SYS_fchmodat, "modes"),
         HostCall::new(libc::SYS_utimensat, "times"),
@@ -202,7 +203,7 @@ impl HostNode for SharedNode {
         if datasync { fs::fdatasync(fd) } else { fs::fsync(fd) }.map_err(errno)
     }
     fn sync_all(&self) -> Result<(), Errno> {
-        fs::syncfs(self.data()?).map_err(errno)
+        fs::syncfs(self.reader()?).map_err(errno)
     }
     fn allocate(&self, mode: u32, off: u64, len: u64) -> Result<(), Errno> {
         let mode = FallocateFlags::from_bits(mode).ok_or(Errno::ENOTSUP)?;

@@ -35,6 +35,8 @@ thread_local! {
 pub(super) const CALLS: HostCalls = HostCalls {
     of: "streams",
     list: &[
+        HostCall::new(libc::SYS_fsync, "a guest's fsync(2) of a stream"),
+        HostCall::new(libc::SYS_fdatasync, "a guest's fdatasync(2) of a stream"),
         HostCall::new(libc::SYS_preadv2, "read a stream without waiting"),
         HostCall::new(libc::SYS_pwritev2, "write to one"),
         HostCall::new(libc::SYS_read, "read one that has no such call but is ready, or a file"),
