@@ -20,8 +20,8 @@ use kernel::{CurrentTask, ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec
 use mm::FrameAllocator;
 use platform::Platform;
 use platform::host::{
-    CounterClock, HostEntropy, HostMemory, HostSignals, close_others, host_machine, inherited, install_parker,
-    was_closed,
+    CounterClock, HostEntropy, HostMemory, HostSignals, close_others, host_machine, inherited,
+    install_parker, was_closed,
 };
 use platform::ptrace::PtracePlatform;
 use platform::systrap::SystrapPlatform;
