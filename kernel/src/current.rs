@@ -16,6 +16,7 @@ use crate::kernel::Kernel;
 use crate::restart::Restarts;
 use crate::strace::TracedCall;
 use crate::task::Task;
+use crate::traced::Stepping;
 use task::ExitStatus;
 
 static SLEEPER: LockClass = LockClass::new("sleeper", 860);
@@ -55,8 +56,8 @@ pub struct CurrentTask {
     pub(crate) exiting: Option<ExitStatus>,
     /// The last exception that became a signal.
     pub(crate) exception: Exception,
-    /// Whether its tracer lets it run one instruction.
-    pub(crate) stepping: bool,
+    /// How its tracer lets it run an instruction at a time.
+    pub(crate) stepping: Stepping,
     /// The system call that `--strace` shows.
     pub(crate) traced_call: TracedCall,
     /// The system calls that signals interrupted.
@@ -88,7 +89,7 @@ impl CurrentTask {
             regs,
             exiting: None,
             exception: Exception::default(),
-            stepping: false,
+            stepping: Stepping::default(),
             traced_call: TracedCall::default(),
             restarts: Mutex::new(&RESTARTS, Restarts::default()),
         }

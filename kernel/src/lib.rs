@@ -41,6 +41,7 @@ mod usermem;
 mod uts;
 mod vdso;
 mod waits;
+mod watch;
 
 pub use self::task::{Resources, Task};
 pub use ::task::ExitStatus;

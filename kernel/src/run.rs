@@ -88,9 +88,12 @@ async fn resting<T>(place: &dyn Kick, work: impl Future<Output = T>) -> T {
 }
 
 fn exception(cx: &mut CurrentTask, e: &ExceptionInfo) {
+    const SINGLE_STEP: u64 = 1;
     (cx.exception.trapno, cx.exception.error) = (e.trapno, e.error);
+    let code = if e.trapno == SINGLE_STEP { cx.stepped(e) } else { Some(e.code) };
+    let Some(code) = code else { return };
     let signal = Signal::new(e.signal).unwrap_or(Signal::KILL);
-    cx.fault_signal(SigInfo::fault(signal, e.code, e.addr));
+    cx.fault_signal(SigInfo::fault(signal, code, e.addr));
 }
 
 fn fault(cx: &mut CurrentTask, at: kcore::addr::GuestAddr, access: Access) {

@@ -67,6 +67,7 @@ impl CurrentTask {
         let layout = xsave_layout(caps.xsave_size, caps.xfeatures);
         let fpu = Mutex::get_mut(&mut self.thread).fpu().0.clone();
         let mut frame = to_frame(&self.regs);
+        frame.eflags = self.own_eflags();
         (frame.trapno, frame.err) = (self.exception.trapno, self.exception.error);
         frame.cr2 = self.exception.cr2;
         let mask = core.take_saved_mask();
@@ -74,6 +75,7 @@ impl CurrentTask {
         match build_frame(&*mm, &mut frame, &fpu, info, action, &core.altstack(), mask, layout) {
             Ok(()) => {
                 from_frame(&mut self.regs, &frame);
+                self.force_steps();
                 core.enter_handler(info.signal, action);
             }
             Err(_) => self.fault_signal(SigInfo::kernel(Signal::SEGV)),
@@ -92,6 +94,7 @@ impl CurrentTask {
         let mm = self.task.mm().clone();
         let back = task::signal::frame_x86_64::restore_frame(&*mm, self.regs.rsp, self.regs.eflags, layout)?;
         from_frame(&mut self.regs, &back.regs);
+        self.force_steps();
         self.regs.orig_rax = NO_CALL;
         let core = &self.task.core;
         core.sigprocmask(task::signal::SigmaskHow::Set, back.mask);

@@ -2,13 +2,14 @@
 
 use abi::Errno;
 use kcore::sync::{LockClass, Mutex};
-use platform::{FpuState, UserRegs};
+use platform::{ExceptionInfo, FpuState, UserRegs};
 use task::ProcessTable;
 use task::ptrace::Resume;
 use task::signal::{SigInfo, Signal};
 
 use crate::current::CurrentTask;
 use crate::task::Resources;
+use crate::watch::{DebugRegisters, Watches};
 
 static STOPPED: LockClass = LockClass::new("registers of tracees", 271);
 
@@ -20,6 +21,18 @@ const TF: u64 = 0x100;
 pub(crate) struct Registers {
     pub(crate) regs: UserRegs,
     pub(crate) fpu: FpuState,
+    pub(crate) debug: DebugRegisters,
+}
+
+/// How a tracee runs an instruction at a time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stepping {
+    /// The trap flag is set on behalf of others, and not the program's own.
+    forced: bool,
+    /// The tracer wants to know of the next instruction.
+    for_tracer: bool,
+    debug: DebugRegisters,
+    watches: Watches,
 }
 
 /// Holds the registers of a task from before its tracer is told of a stop until the stop ends.
@@ -62,11 +75,11 @@ impl CurrentTask {
     fn show_registers(&mut self) {
         let core = self.task.core.clone();
         let Some(slot) = core.resources::<Resources>().map(Resources::stopped) else { return };
-        if core::mem::take(&mut self.stepping) {
+        if core::mem::take(&mut self.stepping.forced) {
             self.regs.eflags &= !TF;
         }
         let fpu = self.thread.get_mut().fpu().clone();
-        *slot.0.lock() = Some(Registers { regs: self.regs, fpu });
+        *slot.0.lock() = Some(Registers { regs: self.regs, fpu, debug: self.stepping.debug });
     }
     fn take_registers(&mut self) {
         let core = self.task.core.clone();
@@ -77,10 +90,38 @@ impl CurrentTask {
         if *fpu != shown.fpu {
             *fpu = shown.fpu;
         }
-        if self.kernel.processes().ptrace_mode(&core).is_some_and(Resume::steps) {
-            self.stepping = true;
+        let mode = self.kernel.processes().ptrace_mode(&core);
+        // What only a tracer can set ends with it.
+        let debug = mode.map_or(DebugRegisters::default(), |_| shown.debug);
+        let (for_tracer, watches) = (mode.is_some_and(Resume::steps), debug.watches(self.task.mm()));
+        let forced = for_tracer || !watches.is_empty();
+        self.stepping = Stepping { forced, for_tracer, debug, watches };
+        if forced {
             self.regs.eflags |= TF;
         }
+    }
+    /// The program's own flags: without the trap flag that is there for its tracer.
+    pub(crate) fn own_eflags(&self) -> u64 {
+        if self.stepping.forced { self.regs.eflags & !TF } else { self.regs.eflags }
+    }
+    /// Sets the trap flag again that the tracer needs, in registers that replace others.
+    pub(crate) fn force_steps(&mut self) {
+        if self.stepping.forced {
+            self.regs.eflags |= TF;
+        }
+    }
+    /// The task has run an instruction with the trap flag set. Returns what its tracer or itself is told of that; `None` if it was
+    /// only to look at watched addresses.
+    pub(crate) fn stepped(&mut self, info: &ExceptionInfo) -> Option<i32> {
+        const TRAP_HWBKPT: i32 = 4;
+        let (mm, rip) = (self.task.mm().clone(), self.regs.rip);
+        let s = &mut self.stepping;
+        let hit = s.watches.check(&mm, rip);
+        if hit != 0 {
+            s.debug.hit(hit);
+            return Some(TRAP_HWBKPT);
+        }
+        (s.for_tracer || !s.forced).then_some(info.code)
     }
     /// Stands still if `stops` says that the tracer wants it to.
     pub(crate) async fn stop_if(&mut self, stops: impl FnOnce(&ProcessTable, &task::Task) -> bool) -> bool {
@@ -103,7 +144,9 @@ impl CurrentTask {
     /// The stop after a system call.
     pub(crate) async fn stop_at_exit(&mut self) {
         const TRAP_BRKPT: i32 = 1;
-        let stepped = self.stepping;
+        let stepped = self.stepping.for_tracer;
+        // The kernel's own stores are not the program's.
+        self.stepping.watches.check(self.task.mm(), 0);
         let stood = self.stop_if(|table, task| table.ptrace_syscall_stop(task, false)).await;
         if stepped && !stood {
             self.fault_signal(SigInfo::fault(Signal::TRAP, TRAP_BRKPT, self.regs.rip));

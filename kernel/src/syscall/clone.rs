@@ -256,6 +256,7 @@ fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTa
     }
     let mut regs = cx.regs;
     regs.rax = 0;
+    regs.eflags = cx.own_eflags();
     if !plan.stack.is_null() {
         regs.rsp = plan.stack.0;
     }

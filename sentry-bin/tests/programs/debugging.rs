@@ -126,3 +126,10 @@ fn strace_stops_by_filter() {
 grep -o -e 'execve("[^"]*"' -e 'exit_group([0-9]*' log | sort"#,
     );
 }
+
+#[test]
+fn gdb_watches_a_variable() {
+    debugged(
+        "gdb -ex 'break worker' -ex run -ex 'watch counter' -ex continue -ex continue -ex 'info watchpoints' -ex 'delete' -ex continue ./p | grep -e Old -e New -e watchpoint -e exited -e '^42'",
+    );
+}

@@ -130,14 +130,24 @@ fn user_word(at: u64) -> Result<usize, Errno> {
     }
 }
 
-/// `PTRACE_PEEKUSER`: a register; the debug registers are unused, and the rest of `struct user` is zero. Errors: `EIO`, `ESRCH`.
+/// Which debug register is at an offset in `struct user`.
+fn debug_register(at: u64) -> Option<usize> {
+    const COUNT: usize = 8;
+    let n = usize::try_from(at.checked_sub(USER_DEBUGREG)? / 8).ok()?;
+    (n < COUNT).then_some(n)
+}
+
+/// `PTRACE_PEEKUSER`: a register, also of those for debugging; the rest of `struct user` is zero. Errors: `EIO`, `ESRCH`.
 pub(super) fn peek_user(task: &Task, at: u64) -> Result<u64, Errno> {
     let word = user_word(at)?;
+    if let Some(n) = debug_register(at) {
+        return with(task, |r| r.debug.get(n));
+    }
     let regs = with(task, |r| shown(&r.regs))?;
     Ok(regs.as_bytes().chunks_exact(8).nth(word).and_then(|b| u64::read_from_bytes(b).ok()).unwrap_or(0))
 }
 
-/// `PTRACE_POKEUSER`. Errors: `EIO`, also for debug registers that would be used; `ESRCH`.
+/// `PTRACE_POKEUSER`. Errors: `EIO`; for debug registers `EINVAL`, and `ENOSPC` for what cannot be watched; `ESRCH`.
 pub(super) fn poke_user(task: &Task, at: u64, value: u64) -> Result<(), Errno> {
     const GUEST_END: u64 = 0x7fff_ffff_f000;
     let word = user_word(at)?;
@@ -145,8 +155,10 @@ pub(super) fn poke_user(task: &Task, at: u64, value: u64) -> Result<(), Errno> {
         let mut new = shown(&r.regs);
         match new.as_mut_bytes().chunks_exact_mut(8).nth(word) {
             Some(place) => place.copy_from_slice(&value.to_le_bytes()),
-            None if at >= USER_DEBUGREG && value == 0 => return Ok(()),
-            None => return Err(Errno::EIO),
+            None => {
+                let n = debug_register(at).ok_or(Errno::EIO)?;
+                return r.debug.set(n, value, GUEST_END);
+            }
         }
         change(&mut r.regs, &new, GUEST_END)
     })?
