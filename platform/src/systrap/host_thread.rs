@@ -1,8 +1,9 @@
 //! Host threads of stubs, each of which runs one guest thread.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::task::Waker;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use abi::Errno;
 
@@ -27,6 +28,13 @@ pub(super) struct ThreadShared {
     address: u64,
     pub(super) place: u64,
     pub(super) stub: Arc<Stub>,
+    /// Its number, as the host gave it: the word in the area is the guest's to change.
+    tid: i32,
+    /// Whether it was kicked and has not trapped since; when, and how often.
+    is_kicked: AtomicBool,
+    kicks: Mutex<Option<(Instant, u32)>>,
+    /// It has made itself deaf to kicks.
+    deaf: AtomicBool,
     pub(super) waker: Mutex<Option<Waker>>,
     /// What is in [`AREA_WORKER_CPU`].
     worker_cpu: AtomicU32,
@@ -49,8 +57,12 @@ impl ThreadShared {
         match self.control.atomic(self.area + AREA_STATE).load(Ordering::Acquire) {
             STATE_TRAPPED | STATE_SLEEPING => Some(Trapped::Signal),
             STATE_FAST | STATE_FAST_SLEEPING => Some(Trapped::Call),
-            _ if self.is_lost() => Some(Trapped::Lost),
-            _ => None,
+            _ => {
+                if self.is_kicked.load(Ordering::Relaxed) {
+                    self.insist();
+                }
+                self.is_lost().then_some(Trapped::Lost)
+            }
         }
     }
 
@@ -64,8 +76,27 @@ impl ThreadShared {
         self.control.load(self.area + AREA_CPU) == this_cpu()
     }
 
+    /// Whether its stub is gone, or itself: the host clears its number when it ends, as it does if the guest jumps to the stub's code
+    /// for that.
     pub(super) fn is_lost(&self) -> bool {
         self.stub.dead.load(Ordering::Relaxed)
+            || self.deaf.load(Ordering::Relaxed)
+            || self.control.load(self.area + AREA_TID) == 0
+    }
+
+    /// Kicks a thread again that does not trap. One that never does is deaf, by a signal's frame of its own making: its stub is ended.
+    fn insist(&self) {
+        let mut kicks = lock(&self.kicks);
+        let Some((at, tries)) = kicks.as_mut().filter(|(at, _)| at.elapsed() > policy::KICK_AGAIN) else {
+            return;
+        };
+        (*at, *tries) = (Instant::now(), *tries + 1);
+        if *tries > policy::KICKS {
+            self.deaf.store(true, Ordering::Relaxed);
+            self.stub.nursery.kill(self.stub.pid);
+        } else {
+            self.stub.nursery.kick(self.stub.pid, self.tid);
+        }
     }
 
     /// Lets it sleep at once, if it has trapped.
@@ -110,6 +141,10 @@ impl ThreadShared {
 
     /// Gives it the next state, and wakes it if it sleeps.
     pub(super) fn go(&self, state: u32) {
+        if self.is_kicked.load(Ordering::Relaxed) {
+            self.is_kicked.store(false, Ordering::Relaxed);
+            *lock(&self.kicks) = None;
+        }
         let cpu = this_cpu();
         if self.worker_cpu.load(Ordering::Relaxed) != cpu {
             self.worker_cpu.store(cpu, Ordering::Relaxed);
@@ -122,8 +157,9 @@ impl ThreadShared {
     }
 
     pub(super) fn kick(&self) {
-        let tid = self.control.load(self.area + AREA_TID).cast_signed();
-        self.stub.nursery.kick(self.stub.pid, tid);
+        lock(&self.kicks).get_or_insert_with(|| (Instant::now(), 0));
+        self.is_kicked.store(true, Ordering::Relaxed);
+        self.stub.nursery.kick(self.stub.pid, self.tid);
     }
 
     /// Makes it end, wherever it is.
@@ -176,8 +212,21 @@ pub(super) fn give_birth(
         lock(places).left.push((place, area));
         return Err(e);
     }
-    let (control, stub, worker_cpu) = (control.clone(), stub.clone(), AtomicU32::new(u32::MAX));
-    Ok(Arc::new(ThreadShared { control, area, address, place, stub, waker: Mutex::default(), worker_cpu }))
+    // Its parent has put the number there; a thread that failed at once has ended.
+    let tid = control.load(area + AREA_TID).cast_signed();
+    Ok(Arc::new(ThreadShared {
+        control: control.clone(),
+        area,
+        address,
+        place,
+        stub: stub.clone(),
+        tid,
+        is_kicked: AtomicBool::new(false),
+        kicks: Mutex::default(),
+        deaf: AtomicBool::new(false),
+        waker: Mutex::default(),
+        worker_cpu: AtomicU32::new(u32::MAX),
+    }))
 }
 
 /// A place in the stub's region, with the area that belongs there. Errors: `EAGAIN`, `ESRCH`.

@@ -235,7 +235,7 @@ impl Nursery {
         }
     }
 
-    fn kill(&self, pid: i32) {
+    pub(super) fn kill(&self, pid: i32) {
         // Under the lock, so that the process is not reaped and its number not reused.
         let population = lock(&self.population);
         if population.alive.contains_key(&pid) {

@@ -50,6 +50,11 @@ pub(super) fn idle_spins(cpus: usize, running: usize) -> u32 {
     }
 }
 
+/// A thread that was kicked and has not trapped so long is kicked again. A busy host takes milliseconds.
+pub(super) const KICK_AGAIN: Duration = Duration::from_millis(500);
+/// A thread that has not trapped after so many has seen to it that it never does.
+pub(super) const KICKS: u32 = 10;
+
 /// Polling across one core only delays the partner: then all budgets are zero.
 pub(super) fn spins(budget: u32, cpus: usize) -> u32 {
     if cpus > 1 { budget } else { 0 }

@@ -42,24 +42,25 @@ picket_stub_mapper:
     mov r10, [rbx + 32]
     mov r8, [rbx + 40]
     mov r9, [rbx + 48]
+    // Read before: when a new thread gets to run, the page may already hold the next batch.
+    mov ebp, [rbx + 56]
     syscall
-    mov ecx, [rbx + 56]
-    cmp ecx, {then_expect}
+    cmp ebp, {then_expect}
     je 29f
     cmp rax, -4095
     jae 28f
-    test ecx, ecx
+    test ebp, ebp
     jz 25f
     test rax, rax
     jnz 26f
-    cmp ecx, {then_thread}
+    cmp ebp, {then_thread}
     je picket_stub_thread
 25: // done with this one
     add rbx, {op_len}
     sub r14d, 1
     jmp 24b
 26: // the parent after making a task
-    cmp ecx, {then_fork}
+    cmp ebp, {then_fork}
     jne 25b
 27: // all is done; a new process now sees a page of its own
     mov r13d, [r12 + {ops_seq}]
