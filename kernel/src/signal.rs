@@ -78,6 +78,8 @@ impl CurrentTask {
                 self.force_steps();
                 core.enter_handler(info.signal, action);
             }
+            // A handler of the very signal that says so would have no room either.
+            Err(_) if info.signal == Signal::SEGV => self.kernel.processes().force_fatal(&core, Signal::SEGV),
             Err(_) => self.fault_signal(SigInfo::kernel(Signal::SEGV)),
         }
     }

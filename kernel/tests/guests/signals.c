@@ -203,11 +203,13 @@ static void smash(int s, siginfo_t *i, void *c) {
 }
 static void do_rip(void) { install(SIGUSR1, smash, 0), raise(SIGUSR1); }
 static void do_frame(void) { __asm__ volatile("mov $16, %%rsp\n mov $15, %%eax\n syscall" ::: "memory"); }
+// No handler can be entered without a stack, not even that of the signal that says so.
+static void do_no_stack(void) { install(SIGSEGV, on_signal, SA_NODEFER); __asm__ volatile("mov $16, %%rsp\n movb $0, 16" ::: "memory"); }
 static void ends(void) {
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     SHOW(run(do_abort)), SHOW(run(do_segv)), SHOW(run(do_blocked)), SHOW(run(do_term)), SHOW(run(do_rt));
-    SHOW(run(do_rip)), SHOW(run(do_frame));
+    SHOW(run(do_rip)), SHOW(run(do_frame)), SHOW(run(do_no_stack));
 }
 
 static void children(void) {

@@ -261,6 +261,8 @@ impl ProcessTable {
         }
     }
     /// Sends a fault that the task cannot escape: if it is blocked or ignored, the disposition goes back to the default.
+    ///
+    /// See [`ProcessTable::force_fatal`] for one that must end the process.
     pub fn force_fault(&self, task: &Task, info: SigInfo) {
         let s = info.signal;
         let group = task.group();
@@ -278,5 +280,10 @@ impl ProcessTable {
         }
         let slot = Some(QueueSlot::force(&self.queued_signals(task.cred().uid)));
         let _ = send_locked(group, &mut sigs, Some(task.id()), info, true, slot);
+    }
+    /// As [`ProcessTable::force_fault`], but the process ends: whatever it has chosen for the signal is forgotten.
+    pub fn force_fatal(&self, task: &Task, signal: Signal) {
+        task.group().handlers().set(signal, SigAction::default());
+        self.force_fault(task, SigInfo::kernel(signal));
     }
 }
