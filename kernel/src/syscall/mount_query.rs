@@ -33,7 +33,7 @@ const LISTMOUNT_REVERSE: u32 = 1;
 /// The first layout of the request.
 const REQUEST_SIZE_VER0: usize = 24;
 
-/// Errors: `EFAULT`; `EINVAL` for a request that is too short, `E2BIG` for one with fields that are not known.
+/// Errors: `EFAULT`; `EINVAL` for a request that is too short or about a number that no mount can have, `E2BIG` for one with fields that are not known.
 fn read_request(cx: &CurrentTask, at: GuestAddr) -> Result<MntIdReq, Errno> {
     let mem = &**cx.task.mm();
     let size = usize::try_from(UserPtr::<u32>::new(at).read(mem)?).map_err(|_| Errno::E2BIG)?;
@@ -50,6 +50,9 @@ fn read_request(cx: &CurrentTask, at: GuestAddr) -> Result<MntIdReq, Errno> {
     }
     let mut request = MntIdReq::new_zeroed();
     request.as_mut_bytes()[..known.len()].copy_from_slice(known);
+    if request.mnt_id <= FIRST_ID {
+        return Err(Errno::EINVAL);
+    }
     Ok(request)
 }
 

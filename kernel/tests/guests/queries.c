@@ -172,6 +172,9 @@ int main(void) {
     r.size = 24;
     r.id = 0x7fffffffffffff;
     say("none", syscall(457, &r, &s, sizeof s, 0));
+    r.id = 5;
+    say("no mount has this number", syscall(457, &r, &s, sizeof s, 0));
+    say("nor is one below it", syscall(458, &r, ids, 512, 0));
     r.id = -1, r.param = 0;
     long n = syscall(458, &r, ids, 512, 0);
     printf("mounts %d\n", n >= 0);
