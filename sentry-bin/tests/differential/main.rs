@@ -7,7 +7,7 @@
 //! and one sandbox; each in its own child and directory. A difference is shrunk and printed with its seed.
 //!
 //! `PICKET_DIFF_CASES` says how many cases (2000), `PICKET_DIFF_SEED` from which seed on (1), `PICKET_DIFF_SHOW` how many differences
-//! are shrunk (3); of the others only the lines that differ are printed. `regressions.txt` holds the shrunk cases that found bugs.
+//! are shrunk (3), `PICKET_DIFF_PLATFORM` what runs the guest (systrap). `regressions.txt` holds the shrunk cases that found bugs.
 
 mod case;
 mod ops;
