@@ -127,8 +127,8 @@ static void op_fork_group(char **a) {
     if (num(a, 0) & 2) result(kill(-pid, 0));
     /* Before it runs on, as it may change its group. */
     result(waitpid(-getpgid(pid), &status, WNOHANG | __WALL));
-    close(go[1]);
     say("\n");
+    close(go[1]);
     long r = wait_through(pid, &status, 0);
     say("%d waited", position);
     if (r < 0) result(r);
