@@ -49,7 +49,8 @@ static void *work(void *arg) {
     pthread_barrier_wait(&all);
     for (int i = 0; i < ROUNDS; i++) {
         /* Signals to the next thread. */
-        CHECK(pthread_kill(threads[(me + 1) % THREADS], SIGUSR1) == 0);
+        errno = pthread_kill(threads[(me + 1) % THREADS], SIGUSR1);
+        CHECK(errno == 0);
         atomic_fetch_add(&sent, 1);
         /* Contention. */
         for (int k = 0; k < 20; k++) {
