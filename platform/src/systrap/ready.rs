@@ -41,13 +41,18 @@ struct State {
 }
 
 impl Ready {
-    /// Starts the thread. Errors: the host's.
+    /// Starts the thread. It runs when this returns: the host calls of its start may be forbidden afterwards. Errors: the host's.
     pub(super) fn start(self: &Arc<Ready>, nursery: &Arc<Nursery>) -> Result<(), Errno> {
         let (ready, weak) = (self.clone(), Arc::downgrade(nursery));
-        let spawned =
-            std::thread::Builder::new().name("picket-stubs".into()).spawn(move || ready.make_stubs(&weak));
+        let (sender, runs) = std::sync::mpsc::sync_channel(1);
+        let body = move || {
+            sender.send(()).ok();
+            ready.make_stubs(&weak);
+        };
+        let spawned = std::thread::Builder::new().name("picket-stubs".into()).spawn(body);
         let errno = |e: std::io::Error| e.raw_os_error().and_then(Errno::from_raw).unwrap_or(Errno::EAGAIN);
-        spawned.map(drop).map_err(errno)
+        spawned.map_err(errno)?;
+        runs.recv().map_err(|_| Errno::EAGAIN)
     }
 
     /// A stub that was made ahead, or `None`; one more will be made.
