@@ -1,7 +1,7 @@
 //! The run loop of a guest thread.
 
 use core::future::{Future, poll_fn};
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::Waker;
 
 use abi::Errno;
@@ -24,7 +24,7 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
     let mut waker: Option<Waker> = None;
     let status = loop {
         if cx.exiting.is_none() {
-            resting(&*kicker, cx.take_signals()).await;
+            resting(&*kicker, pin!(cx.take_signals())).await;
         }
         if let Some(status) = cx.exiting {
             break status;
@@ -47,7 +47,7 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
             trap
         };
         match trap {
-            Ok(Trap::Syscall) => resting(&*kicker, syscall::handle(&mut cx)).await,
+            Ok(Trap::Syscall) => resting(&*kicker, pin!(syscall::handle(&mut cx))).await,
             Ok(Trap::Fault { at, access }) => {
                 cx.regs.orig_rax = NO_CALL;
                 fault(&mut cx, at, access);
@@ -74,9 +74,8 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
 /// What `orig_rax` says when the task did not come by a system call, so that none is made again.
 pub(crate) const NO_CALL: u64 = u64::MAX;
 
-/// Lets the guest thread's place to run rest whenever `work` has to wait.
-async fn resting<T>(place: &dyn Kick, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
+/// Lets the guest thread's place to run rest whenever `work` has to wait. By reference: the state of all system calls is large.
+async fn resting<T>(place: &dyn Kick, mut work: Pin<&mut impl Future<Output = T>>) -> T {
     poll_fn(|c| {
         let done = work.as_mut().poll(c);
         if done.is_pending() {
