@@ -15,7 +15,7 @@ use super::lock;
 use super::mapper::Op;
 use super::nursery::Stub;
 use super::policy;
-use super::shared::{SharedFile, futex_wake};
+use super::shared::{SharedFile, futex_wait, futex_wake};
 use super::space::Places;
 use crate::FpuState;
 use crate::fpu::FpuLayout;
@@ -116,13 +116,20 @@ impl ThreadShared {
         let frame = self.frame();
         frame.clear_saved_fpu(layout);
         self.go(STATE_SAVE);
-        let mut looks = 0;
+        let word = self.control.atomic(self.area + AREA_STATE);
+        // On one processor the thread can only save while the caller sleeps.
+        let mut looks = if self.shares_cpu() { 0 } else { policy::SAVE_LOOKS };
+        let mut sleeps = policy::SAVE_SLEEPS;
         while self.trapped() != Some(Trapped::Call) {
-            looks += 1;
-            if self.is_lost() || looks > policy::SAVE_LOOKS + policy::SAVE_YIELDS {
+            if looks > 0 {
+                looks -= 1;
+                core::hint::spin_loop();
+            } else if self.is_lost() || sleeps == 0 {
                 return Err(Errno::ESRCH);
+            } else {
+                sleeps -= 1;
+                futex_wait(word, STATE_SAVE, Some(policy::TICK));
             }
-            if looks > policy::SAVE_LOOKS { std::thread::yield_now() } else { core::hint::spin_loop() }
         }
         Ok(frame.saved_fpu(layout))
     }

@@ -16,10 +16,10 @@ pub(super) const ANSWER_SPINS: u32 = 1000;
 pub(super) const REWRITE_AFTER: u32 = 3;
 /// A call site that still traps after so many attempts is left as it is.
 pub(super) const REWRITE_TRIES: u32 = 8;
-/// The sentry looks this often for floating-point state that a thread saves, which takes 0.1 µs, then yields this often: a thread that
-/// sleeps must be woken for it, and the host may have preempted it.
-pub(super) const SAVE_LOOKS: u32 = 1000;
-pub(super) const SAVE_YIELDS: u32 = 1_000_000;
+/// The sentry looks this often for floating-point state that a thread saves, which takes 0.1 µs, then sleeps this often, for a tick at
+/// most: a thread that sleeps must be woken for it, and the host may have preempted it.
+pub(super) const SAVE_LOOKS: u32 = 200;
+pub(super) const SAVE_SLEEPS: u32 = 100;
 /// A worker that has found itself on its guest's processor so often in a row moves to another one, where it competes with what runs there. Not
 /// again before so many times more: moving takes 20 µs.
 pub(super) const PART_AFTER: i32 = 8;

@@ -341,10 +341,14 @@ picket_stub_rewait:
     mov eax, gs:[{xmask}]
     mov edx, gs:[{xmask} + 4]
     xsave64 [r11 + {area_fpu}]
-    mov rdx, gs:[{c_rdx}]
     mov ecx, {fast}
     xchg gs:[{area_state}], ecx
-    jmp 61b
+    rdgsbase rdi
+    mov esi, 1 // FUTEX_WAKE
+    mov edx, 1
+    mov eax, 202
+    syscall
+    jmp picket_stub_rewait
 75:
     test r11d, r11d
     jnz 70b
