@@ -146,7 +146,7 @@ fn chrooted(root: &Path, script: &str) -> Outcome {
         c.arg("--map-root-user");
     }
     c.args(["--mount", "--pid", "--fork", "--kill-child", "bash", "-c"])
-        .arg("mount -t proc proc \"$0/proc\" && mount --rbind /dev \"$0/dev\" && exec chroot \"$0\" bash -c 'cd \"$0\" && eval \"$1\"' \"$1\" \"$2\"")
+        .arg("mount -t proc proc \"$0/proc\" && mount --rbind /sys \"$0/sys\" && mount --rbind /dev \"$0/dev\" && exec chroot \"$0\" bash -c 'cd \"$0\" && eval \"$1\"' \"$1\" \"$2\"")
         .args([root.as_os_str(), place.as_os_str(), OsStr::new(script)]);
     run(c)
 }
