@@ -12,13 +12,10 @@ use crate::types::{MapOp, Prot, SpaceBackend, VmFlags};
 
 /// Operations per call of the backend.
 const BATCH: usize = 256;
-/// Ranges that are mapped for a child at once. Each would else cost a fault, ten times as much; a child that only executes another
-/// program needs few.
-const MAPPED_AHEAD: usize = 64;
 
 impl AddressSpace {
     /// A copy, [`fork(2)`](https://man7.org/linux/man-pages/man2/fork.2.html), shown to the guest by `child_backend`. Private
-    /// pages are shared and read-only on both sides until written; what of the child is not mapped at once comes by faults.
+    /// pages are shared and read-only on both sides until written; the child's hardware mappings come by faults.
     /// `MADV_DONTFORK` and `MADV_WIPEONFORK` are honoured; locks are not inherited.
     ///
     /// Errors: `ENOMEM` if the host refuses to protect the parent's pages.
@@ -44,7 +41,6 @@ impl Inner {
         child.brk_end = self.brk_end;
         child.marks = self.marks;
         let mut ops: Vec<MapOp> = Vec::new();
-        let mut ahead: Vec<MapOp> = Vec::new();
         let mut spans: Vec<(u64, u64, Prot)> = Vec::new();
         for v in self.vmas.iter() {
             if v.flags.contains(VmFlags::DONTFORK) {
@@ -75,14 +71,7 @@ impl Inner {
                 }
                 self.frames.retain(FileOffset(run.at), run.pages());
                 let kind = if run.kind == Kind::SharedRw { Kind::SharedRo } else { run.kind };
-                let mut copy = Run { mapped: None, kind, ..run };
-                let access = kind.access(prot);
-                // Only what the parent has mapped is in use.
-                if run.mapped.is_some() && !access.is_empty() && ahead.len() < MAPPED_AHEAD {
-                    copy.mapped = Some(access);
-                    Inner::push_map(&mut ahead, &copy, access);
-                }
-                child.resident.insert(copy);
+                child.resident.insert(Run { mapped: None, kind, ..run });
                 self.resident.insert(run);
             }
         }
@@ -93,9 +82,6 @@ impl Inner {
                 self.forget(0, !0xfff);
                 return Err(e);
             }
-        }
-        if child.apply(&ahead).is_err() {
-            child.forget(0, !0xfff);
         }
         Ok(())
     }
