@@ -192,7 +192,7 @@ picket_stub_handler:
     mov eax, {trapped}
     mov ecx, {sleeping}
     lock cmpxchg [rbx + {area_state}], ecx
-    jne 55f
+    jne 53f // answered, or told to sleep
 52:
     lea rdi, [rbx + {area_state}]
     xor esi, esi // FUTEX_WAIT
