@@ -51,6 +51,7 @@ on_each_backend!(
     faults_and_mapping_changes,
     exceptions,
     kicks,
+    rest_is_no_answer,
     spaces_and_threads,
     killed_while_running,
     floating_point_state
@@ -229,6 +230,26 @@ fn exceptions(backend: Backend) {
     expect(CODE + 8, UserRegs { eflags: traced.eflags | 0x100, ..traced }, libc::SIGTRAP, CODE + 9);
     // Beyond the end of the memory file nothing can be mapped.
     assert_eq!(r.space.apply(&[map(DATA, 1 << 30, Access::READ)]), Err(Errno::EINVAL));
+}
+
+/// On one processor, so that a thread is told to rest just as it goes to sleep by itself.
+fn rest_is_no_answer(backend: Backend) {
+    let mut one = rustix::thread::CpuSet::new();
+    one.set(0);
+    rustix::thread::sched_setaffinity(None, &one).unwrap();
+    // inc qword [DATA]; syscall; jmp back
+    let r = rig(backend, &[0x48, 0xff, 0x04, 0x25, 0, 0, 0x60, 0, 0x0f, 0x05, 0xeb, 0xf4]);
+    let mut t = r.platform.new_thread(&r.space).unwrap();
+    let kick = t.kicker();
+    let mut regs = at(CODE);
+    for n in 1..=200u8 {
+        assert_eq!(r.run(&mut t, &mut regs), Ok(Trap::Syscall));
+        for _ in 0..n {
+            kick.rest();
+        }
+        std::thread::sleep(Duration::from_micros(300));
+        assert_eq!(peek(&r.memory, PAGE), n, "the guest runs while it should wait");
+    }
 }
 
 fn kicks(backend: Backend) {
