@@ -280,7 +280,10 @@ static void exit_kills(void) {
 int main(int argc, char **argv) {
     setvbuf(stdout, 0, _IOFBF, 1 << 16);
     if (argc > 1 && !strcmp(argv[1], "leaf")) return 5;
-    signal(SIGHUP, SIG_DFL); // which nohup ignores
+    // Ignored in what nohup or a shell's `&` has started.
+    signal(SIGHUP, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
     syscalls(); changes(); events(0); signals(); queues(); attaching(); registers(); exit_kills();
     pid_t pid = child(grandchild_stops); await("end", pid);
     return 0;
