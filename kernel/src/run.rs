@@ -152,6 +152,7 @@ fn end(mut cx: CurrentTask, status: ExitStatus) {
     if let Some(status) = effects.group_dead {
         guest_log!(kernel, INFO, pid = core.group().pid().number().0, ?status, "a process ended");
         core.group().timers.disarm_all();
+        kernel.unix().transit().collect();
         kernel.process_died(core.group(), status);
     }
 }

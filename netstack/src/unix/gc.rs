@@ -13,8 +13,8 @@ impl Transit {
     /// Takes the files out of inboxes that nobody can ever read. The caller holds no locks.
     ///
     /// It runs at each close of a unix socket. As on Linux, a circle that is closed by giving up the last descriptor of a socket in
-    /// flight is found at the next close of some other socket.
-    pub(super) fn collect(&self) {
+    /// flight is found at the next close of some other socket, or when the kernel calls this because a process has ended.
+    pub fn collect(&self) {
         // While files are being discarded, sockets close in numbers: whoever discards them will come here at the end.
         while !self.is_discarding() {
             let mut files = Vec::new();
