@@ -171,6 +171,22 @@ pub struct AttrChange {
     pub mtime: Option<TimeChange>,
 }
 
+impl AttrChange {
+    /// Makes the change at the time `now`, but for the size, which takes more than a number.
+    pub(crate) fn apply(&self, attr: &mut InodeAttr, now: Timestamp) {
+        let time = |t: TimeChange| match t {
+            TimeChange::Now => now,
+            TimeChange::At(t) => t,
+        };
+        attr.mode = self.mode.map_or(attr.mode, |mode| attr.mode & S_IFMT | mode & 0o7777);
+        attr.uid = self.uid.unwrap_or(attr.uid);
+        attr.gid = self.gid.unwrap_or(attr.gid);
+        attr.atime = self.atime.map_or(attr.atime, time);
+        attr.mtime = self.mtime.map_or(attr.mtime, time);
+        attr.ctime = now;
+    }
+}
+
 /// What `statfs(2)` tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatFs {

@@ -11,7 +11,7 @@ use kcore::io::IoResult;
 use kcore::sync::{LockClass, Mutex};
 
 use crate::Errno;
-use crate::attr::{AttrChange, InodeAttr, StatFs, TimeChange, Timestamp};
+use crate::attr::{AttrChange, InodeAttr, StatFs, Timestamp};
 use crate::consts::*;
 use crate::dentry::Dentry;
 use crate::file::FileOps;
@@ -121,17 +121,7 @@ impl Inode for NamelessInode {
             return Err(Errno::EINVAL);
         }
         let now = Timestamp::from_nanos(self.clock.realtime());
-        let time = |t: TimeChange| match t {
-            TimeChange::Now => now,
-            TimeChange::At(t) => t,
-        };
-        let mut a = self.attr.lock();
-        a.mode = c.mode.map_or(a.mode, |mode| a.mode & S_IFMT | mode & 0o7777);
-        a.uid = c.uid.unwrap_or(a.uid);
-        a.gid = c.gid.unwrap_or(a.gid);
-        a.atime = c.atime.map_or(a.atime, time);
-        a.mtime = c.mtime.map_or(a.mtime, time);
-        a.ctime = now;
+        c.apply(&mut self.attr.lock(), now);
         Ok(())
     }
     /// Only its makers open it.

@@ -10,7 +10,7 @@ use kcore::sync::{LockClass, Mutex};
 
 use super::DevPts;
 use crate::Errno;
-use crate::attr::{AttrChange, FileKind, InodeAttr, TimeChange, Timestamp, make_dev};
+use crate::attr::{AttrChange, FileKind, InodeAttr, Timestamp, make_dev};
 use crate::consts::*;
 use crate::dir::DirFile;
 use crate::file::FileOps;
@@ -118,19 +118,7 @@ impl Inode for PtsInode {
     }
     fn set_attr(&self, c: &AttrChange) -> Result<(), Errno> {
         let now = self.now();
-        let mut a = self.attr.lock();
-        if let Some(mode) = c.mode {
-            a.mode = a.mode & S_IFMT | mode & 0o7777;
-        }
-        a.uid = c.uid.unwrap_or(a.uid);
-        a.gid = c.gid.unwrap_or(a.gid);
-        let time = |t: TimeChange| match t {
-            TimeChange::Now => now,
-            TimeChange::At(t) => t,
-        };
-        a.atime = c.atime.map_or(a.atime, time);
-        a.mtime = c.mtime.map_or(a.mtime, time);
-        a.ctime = now;
+        c.apply(&mut self.attr.lock(), now);
         Ok(())
     }
     fn revalidate(&self, _: &dyn Inode, _: &[u8]) -> bool {

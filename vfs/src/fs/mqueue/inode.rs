@@ -11,7 +11,7 @@ use kcore::sync::{LockClass, Mutex};
 use super::queue::{Queue, QueueFile};
 use super::{QueueSize, Shared};
 use crate::Errno;
-use crate::attr::{AttrChange, FileKind, InodeAttr, TimeChange, Timestamp};
+use crate::attr::{AttrChange, FileKind, InodeAttr, Timestamp};
 use crate::consts::*;
 use crate::dir::DirFile;
 use crate::file::FileOps;
@@ -108,19 +108,7 @@ impl Inode for QueueInode {
     }
     fn set_attr(&self, c: &AttrChange) -> Result<(), Errno> {
         let now = Timestamp::from_nanos(self.shared.clock.realtime());
-        let mut a = self.attr.lock();
-        if let Some(mode) = c.mode {
-            a.mode = a.mode & S_IFMT | mode & 0o7777;
-        }
-        a.uid = c.uid.unwrap_or(a.uid);
-        a.gid = c.gid.unwrap_or(a.gid);
-        let time = |t: TimeChange| match t {
-            TimeChange::Now => now,
-            TimeChange::At(t) => t,
-        };
-        a.atime = c.atime.map_or(a.atime, time);
-        a.mtime = c.mtime.map_or(a.mtime, time);
-        a.ctime = now;
+        c.apply(&mut self.attr.lock(), now);
         Ok(())
     }
     fn revalidate(&self, dir: &dyn Inode, name: &[u8]) -> bool {

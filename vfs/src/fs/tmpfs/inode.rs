@@ -13,7 +13,7 @@ use kcore::sync::{LockClass, Mutex};
 use super::Shared;
 use super::file::{Content, TmpFile};
 use crate::Errno;
-use crate::attr::{AttrChange, FileKind, InodeAttr, TimeChange};
+use crate::attr::{AttrChange, FileKind, InodeAttr};
 use crate::consts::*;
 use crate::dir::DirFile;
 use crate::file::FileOps;
@@ -238,18 +238,7 @@ impl Inode for TmpInode {
             self.set_size(size)?;
         }
         let now = self.shared.now();
-        let time = |t: TimeChange| match t {
-            TimeChange::Now => now,
-            TimeChange::At(t) => t,
-        };
-        let mut m = self.meta.lock();
-        let a = &mut m.attr;
-        a.mode = c.mode.map_or(a.mode, |mode| a.mode & S_IFMT | mode & 0o7777);
-        a.uid = c.uid.unwrap_or(a.uid);
-        a.gid = c.gid.unwrap_or(a.gid);
-        a.atime = c.atime.map_or(a.atime, time);
-        a.mtime = c.mtime.map_or(a.mtime, time);
-        a.ctime = now;
+        c.apply(&mut self.meta.lock().attr, now);
         Ok(())
     }
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
