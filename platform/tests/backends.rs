@@ -1,16 +1,17 @@
 //! The backends run machine code: each test runs on each of them.
 #![cfg(all(feature = "ptrace", feature = "systrap"))]
 
+mod common;
+
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use abi::Errno;
+use common::{block_on, peek, poke};
 use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
-use kcore::host::MemoryFile;
 use platform::host::HostMemory;
 use platform::ptrace::{PtracePlatform, PtraceSpace};
 use platform::systrap::{SystrapPlatform, SystrapSpace};
@@ -57,31 +58,6 @@ on_each_backend!(
     floating_point_state
 );
 
-struct Unpark(std::thread::Thread);
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn block_on<T>(platform: &Arc<dyn Platform>, f: impl Future<Output = T>) -> T {
-    let mut f = pin!(f);
-    let sleeper = platform.sleeper();
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let start = Instant::now();
-    loop {
-        let epoch = sleeper.as_ref().map(|s| s.epoch());
-        if let Poll::Ready(r) = f.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return r;
-        }
-        match (&sleeper, epoch) {
-            (Some(s), Some(epoch)) => s.sleep(epoch, Some(1_000_000_000), true),
-            _ => std::thread::park_timeout(Duration::from_secs(1)),
-        }
-        assert!(start.elapsed() < Duration::from_secs(20), "the guest hangs");
-    }
-}
-
 impl Rig {
     fn run(&self, t: &mut Box<dyn GuestThread>, regs: &mut UserRegs) -> Result<Trap, Errno> {
         block_on(&self.platform, poll_fn(|cx| t.poll_run(cx, regs)))
@@ -105,20 +81,6 @@ fn map(start: u64, offset: u64, access: Access) -> MapOp {
         populate: false,
         private: true,
     }
-}
-
-fn poke(m: &HostMemory, at: u64, bytes: &[u8]) {
-    assert!(at + bytes.len() as u64 <= m.len());
-    for (i, b) in bytes.iter().enumerate() {
-        // SAFETY: the address lies in the mapping, as checked.
-        unsafe { m.base().add(at as usize + i).write_volatile(*b) };
-    }
-}
-
-fn peek(m: &HostMemory, at: u64) -> u8 {
-    assert!(at < m.len());
-    // SAFETY: the address lies in the mapping, as checked.
-    unsafe { m.base().add(at as usize).read_volatile() }
 }
 
 struct Rig {

@@ -1,16 +1,16 @@
 //! System calls of guest code that `systrap` rewrites: the guest must not notice.
 #![cfg(feature = "systrap")]
 
+mod common;
+
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use common::{block_on, peek, poke};
 use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
-use kcore::host::MemoryFile;
 use platform::host::HostMemory;
 use platform::systrap::{SystrapPlatform, SystrapSpace};
 use platform::{Access, GuestSpace, GuestThread, Landlord, MapOp, Platform, Trap, UserRegs};
@@ -38,13 +38,6 @@ impl Landlord for Generous {
     }
 }
 
-struct Unpark(std::thread::Thread);
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 struct Rig {
     memory: Arc<HostMemory>,
     platform: Arc<dyn Platform>,
@@ -57,20 +50,6 @@ fn range(start: u64) -> GuestRange {
 
 fn map(start: u64, offset: u64, access: Access, private: bool) -> MapOp {
     MapOp::Map { range: range(start), offset: FileOffset(offset), access, populate: false, private }
-}
-
-fn poke(m: &HostMemory, at: u64, bytes: &[u8]) {
-    assert!(at + bytes.len() as u64 <= m.len());
-    for (i, b) in bytes.iter().enumerate() {
-        // SAFETY: the address lies in the mapping, as checked.
-        unsafe { m.base().add(at as usize + i).write_volatile(*b) };
-    }
-}
-
-fn peek(m: &HostMemory, at: u64) -> u8 {
-    assert!(at < m.len());
-    // SAFETY: the address lies in the mapping, as checked.
-    unsafe { m.base().add(at as usize).read_volatile() }
 }
 
 fn new_space(platform: &Arc<dyn Platform>) -> Arc<dyn GuestSpace> {
@@ -103,18 +82,7 @@ impl Rig {
     }
 
     fn run(&self, t: &mut Box<dyn GuestThread>, regs: &mut UserRegs) -> Trap {
-        let mut f = pin!(poll_fn(|cx| t.poll_run(cx, regs)));
-        let sleeper = self.platform.sleeper().unwrap();
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let start = Instant::now();
-        loop {
-            let epoch = sleeper.epoch();
-            if let Poll::Ready(r) = f.as_mut().poll(&mut Context::from_waker(&waker)) {
-                return r.unwrap();
-            }
-            sleeper.sleep(epoch, Some(1_000_000_000), true);
-            assert!(start.elapsed() < Duration::from_secs(20), "the guest hangs");
-        }
+        block_on(&self.platform, poll_fn(|cx| t.poll_run(cx, regs))).unwrap()
     }
 
     /// Runs the loop until its calls are rewritten.

@@ -1,0 +1,52 @@
+//! What tests of backends do with a guest thread and with the memory file.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use kcore::host::MemoryFile;
+use platform::Platform;
+use platform::host::HostMemory;
+
+struct Unpark(std::thread::Thread);
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Drives a guest thread of this platform until it has trapped.
+pub(crate) fn block_on<T>(platform: &Arc<dyn Platform>, f: impl Future<Output = T>) -> T {
+    let mut f = pin!(f);
+    let sleeper = platform.sleeper();
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let start = Instant::now();
+    loop {
+        let epoch = sleeper.as_ref().map(|s| s.epoch());
+        if let Poll::Ready(r) = f.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return r;
+        }
+        match (&sleeper, epoch) {
+            (Some(s), Some(epoch)) => s.sleep(epoch, Some(1_000_000_000), true),
+            _ => std::thread::park_timeout(Duration::from_secs(1)),
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "the guest hangs");
+    }
+}
+
+/// Writes to the memory file at this offset.
+pub(crate) fn poke(m: &HostMemory, at: u64, bytes: &[u8]) {
+    assert!(at + bytes.len() as u64 <= m.len());
+    for (i, b) in bytes.iter().enumerate() {
+        // SAFETY: the address lies in the mapping, as checked.
+        unsafe { m.base().add(at as usize + i).write_volatile(*b) };
+    }
+}
+
+/// Reads a byte of the memory file.
+pub(crate) fn peek(m: &HostMemory, at: u64) -> u8 {
+    assert!(at < m.len());
+    // SAFETY: the address lies in the mapping, as checked.
+    unsafe { m.base().add(at as usize).read_volatile() }
+}
