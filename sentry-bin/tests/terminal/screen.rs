@@ -14,7 +14,7 @@ pub(crate) const END: &str = "\x04";
 pub(crate) const SUSPEND: &str = "\x1a";
 pub(crate) const ESCAPE: &str = "\x1b";
 
-/// A screen of the host counts as drawn when nothing has changed for so long.
+/// A screen counts as drawn when nothing has changed for so long.
 const QUIET: Duration = Duration::from_millis(300);
 
 /// An interactive bash, and the screen on which it runs.
@@ -56,8 +56,10 @@ impl Screen {
     pub(crate) fn line(&mut self, text: &str) {
         self.keys(&format!("{text}\r"));
     }
-    /// Gives the screen another size.
+    /// Gives the screen another size when nothing has changed for a while: less forgets a size that changes between its writing and
+    /// its waiting for the next key, on the host as well.
     pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
+        self.settle();
         self.emulator.screen_mut().set_size(cells(rows), cells(columns));
         self.pty.resize(rows, columns);
     }
@@ -68,6 +70,10 @@ impl Screen {
             self.emulator.process(bytes);
         }
         bytes.is_some()
+    }
+    /// Takes in what comes until nothing does for a while.
+    fn settle(&mut self) {
+        while self.take(Instant::now() + QUIET) {}
     }
     fn shown(&self) -> Shown {
         let screen = self.emulator.screen();
@@ -113,7 +119,7 @@ impl Screen {
         let end = Instant::now() + DEADLINE;
         match &self.side {
             Side::Host(_) => {
-                while self.take(Instant::now() + QUIET) {}
+                self.settle();
                 let shown = self.shown();
                 let Side::Host(all) = &mut self.side else { unreachable!() };
                 all.push_back(shown);
