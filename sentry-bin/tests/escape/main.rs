@@ -95,3 +95,13 @@ fn a_thread_deaf_to_signals() {
 fn as_much_as_there_is_of_each_thing() {
     attack("exhaust", "", "survived all");
 }
+
+#[test]
+fn events_of_another_thread() {
+    attack("events", "", "survived all");
+}
+
+#[test]
+fn signals_to_whoever_can_be_named() {
+    attack("signals", "", "reached nobody");
+}
