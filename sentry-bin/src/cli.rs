@@ -84,9 +84,9 @@ pub(crate) enum PlatformName {
 /// What `do` and `run` share.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// What runs guest code.
-    #[arg(long, value_enum, default_value = "ptrace")]
-    pub(crate) platform: PlatformName,
+    /// What runs guest code: this and nothing else. Otherwise systrap, or ptrace where the host lacks what systrap needs.
+    #[arg(long, value_enum)]
+    pub(crate) platform: Option<PlatformName>,
     /// Print each system call to standard error.
     #[arg(long)]
     pub(crate) strace: bool,

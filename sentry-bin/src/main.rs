@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+mod backend;
 mod bench;
 mod cli;
 mod compat;

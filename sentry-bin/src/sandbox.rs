@@ -23,13 +23,12 @@ use platform::host::{
     CounterClock, HostEntropy, HostMemory, HostSignals, close_others, host_machine, inherited,
     install_parker, was_closed,
 };
-use platform::ptrace::PtracePlatform;
-use platform::systrap::SystrapPlatform;
 use rustix::stdio::{stderr, stdin, stdout};
 use vfs::anon::FifoTable;
 use vfs::fs::devfs::DeviceRegistry;
 use vfs::{FdTable, FsContext, MountNamespace, Vfs};
 
+use crate::backend;
 use crate::cli::{Options, PlatformName};
 use crate::confine::{Confinement, Side};
 use crate::debug_log;
@@ -84,14 +83,16 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
     if let Some(file) = &options.debug_log {
         debug_log::start(file, &options.debug_level)?;
     }
-    tracing::info!(platform = ?options.platform, command = ?command[0], "a sandbox starts");
+    tracing::info!(command = ?command[0], "a sandbox starts");
     // What is asked of the host's own files comes before it has no names any more.
     let (machine, clock) = (host_machine(), Arc::new(CounterClock::new()));
     let here = HostFacts { machine, clock, directory: program::current_dir(), caller };
     let trees = HostTrees::open(root, &options.binds, confinement.has_one_user())?;
     confinement.enter(&trees.all())?;
     install_parker();
-    let (kernel, devices, ns) = boot(options, root, here.machine, here.clock, &trees)?;
+    let memory = HostMemory::new().map_err(|e| anyhow!("the host refuses memory for the guest: {e}"))?;
+    let (platform, name) = backend::choose(options.platform, &memory)?;
+    let (kernel, devices, ns) = boot(options, root, here.machine, here.clock, &trees, (platform, memory))?;
     let fs = FsContext::new(ns);
     if matches!(root, Root::Host) {
         fs.set_umask(limits.umask);
@@ -129,8 +130,7 @@ pub(crate) fn run(options: &Options, root: &Root, command: &[OsString]) -> Resul
         devices.set_console(console.terminal());
         console.terminal().adopt_caller(&current);
     }
-    let platform = options.platform;
-    serve(&kernel, current, console, signals, confinement, platform)
+    serve(&kernel, current, console, signals, confinement, name)
 }
 
 /// A kernel without tasks, its devices, and the tree that tasks will see. Errors: one line.
@@ -140,12 +140,8 @@ fn boot(
     machine: Machine,
     clock: Arc<dyn Clock>,
     trees: &HostTrees,
+    (platform, memory): (Arc<dyn Platform>, Arc<HostMemory>),
 ) -> Result<(Arc<Kernel>, Arc<DeviceRegistry>, Arc<MountNamespace>)> {
-    let memory = HostMemory::new().map_err(|e| anyhow!("the host refuses memory for the guest: {e}"))?;
-    let platform: Arc<dyn Platform> = match options.platform {
-        PlatformName::Ptrace => PtracePlatform::new(&memory)?,
-        PlatformName::Systrap => SystrapPlatform::new(&memory)?,
-    };
     let frames = FrameAllocator::new(memory);
     let entropy: Arc<dyn Entropy> = Arc::new(HostEntropy);
     let devices = Arc::new(DeviceRegistry::new(entropy.clone(), Some(Arc::new(FifoTable::new()))));

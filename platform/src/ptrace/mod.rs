@@ -46,9 +46,8 @@ impl fmt::Display for PtraceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PtraceError::NotPermitted => f.write_str(
-                "the host does not permit ptrace(2), which the ptrace platform needs: allow it in the seccomp profile (docker: \
-                 --cap-add=SYS_PTRACE), check that /proc/sys/kernel/yama/ptrace_scope is below 3 and that no debugger or strace \
-                 traces this process, or choose another --platform",
+                "the host does not permit ptrace(2): allow it in the seccomp profile (docker: --cap-add=SYS_PTRACE), check that \
+                 /proc/sys/kernel/yama/ptrace_scope is below 3 and that no debugger or strace traces this process",
             ),
             PtraceError::Fork(e) => write!(f, "the host refuses a stub process or the tracer's thread: {e}"),
             PtraceError::Setup(e) => write!(f, "a stub process could not be set up: {e}"),

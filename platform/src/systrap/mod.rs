@@ -43,7 +43,7 @@ use kcore::addr::GuestAddr;
 use kcore::host::Entropy;
 
 use crate::fpu::FpuLayout;
-use crate::host::{HostEntropy, HostMemory};
+use crate::host::{HostEntropy, HostMemory, last_errno};
 use crate::{GuestSpace, GuestThread, Platform, PlatformCaps, Sleeper};
 use bell::Bell;
 use files::Files;
@@ -61,9 +61,13 @@ pub use thread::SystrapThread;
 pub enum SystrapError {
     /// The processor or the host does not let programs read and write the FS and GS bases.
     NoFsGsBase,
+    /// The host refuses filters of system calls that raise signals.
+    NoFilters(Errno),
+    /// The host does not close ranges of descriptors.
+    NoCloseRange(Errno),
     /// The host refuses memory, descriptors, a thread or a process.
     Host(Errno),
-    /// The first stub could not be set up; most likely the host refuses seccomp filters.
+    /// The first stub could not be set up.
     Setup(Errno),
 }
 
@@ -71,14 +75,16 @@ impl fmt::Display for SystrapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SystrapError::NoFsGsBase => f.write_str(
-                "the host does not offer FSGSBASE, which the systrap platform needs: use Linux 5.9 or later on a processor that has \
-                 it, or choose --platform ptrace",
+                "the host does not offer FSGSBASE, which needs Linux 5.9 and a processor that has it",
             ),
-            SystrapError::Host(e) => write!(f, "the host refuses what the systrap platform needs: {e}"),
-            SystrapError::Setup(e) => write!(
-                f,
-                "the first stub of the systrap platform could not be set up ({e}): does the host permit seccomp(2) filters?"
-            ),
+            SystrapError::NoFilters(e) => write!(f, "the host does not permit seccomp(2) filters ({e})"),
+            SystrapError::NoCloseRange(e) => {
+                write!(f, "the host does not permit close_range(2) ({e}), which needs Linux 5.9")
+            }
+            SystrapError::Host(e) => {
+                write!(f, "the host refuses memory, descriptors or threads for stubs ({e})")
+            }
+            SystrapError::Setup(e) => write!(f, "the first stub could not be set up ({e})"),
         }
     }
 }
@@ -117,13 +123,9 @@ pub struct SystrapPlatform {
 impl SystrapPlatform {
     /// Starts the first stub; guests can map the pages of `memory`.
     ///
-    /// Errors: what the host lacks or refuses.
+    /// Errors: what the host lacks or refuses. Nothing is left then but the registration for barriers.
     pub fn new(memory: &Arc<HostMemory>) -> Result<Arc<SystrapPlatform>, SystrapError> {
-        const HWCAP2_FSGSBASE: u64 = 2;
-        // SAFETY: the call takes no pointers.
-        if unsafe { libc::getauxval(libc::AT_HWCAP2) } & HWCAP2_FSGSBASE == 0 {
-            return Err(SystrapError::NoFsGsBase);
-        }
+        ask_host()?;
         // Before the seed is forked, so that all stubs are registered, too.
         let barrier = crate::host::register_barrier().is_ok();
         // The lowest place leaves guests all but 64 GiB of what they could have.
@@ -159,13 +161,34 @@ impl SystrapPlatform {
     }
 }
 
+/// Whether the host has what stubs need, as far as it can be asked without making one. Errors: what it lacks.
+fn ask_host() -> Result<(), SystrapError> {
+    const HWCAP2_FSGSBASE: u64 = 2;
+    // SAFETY: the call takes no pointers.
+    if unsafe { libc::getauxval(libc::AT_HWCAP2) } & HWCAP2_FSGSBASE == 0 {
+        return Err(SystrapError::NoFsGsBase);
+    }
+    let action: u32 = libc::SECCOMP_RET_TRAP;
+    // SAFETY: the call reads the action, which lives as long.
+    let r = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) };
+    if r != 0 {
+        return Err(SystrapError::NoFilters(last_errno()));
+    }
+    // SAFETY: no descriptor has this number.
+    if unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) } != 0 {
+        return Err(SystrapError::NoCloseRange(last_errno()));
+    }
+    Ok(())
+}
+
 /// Starts a thread in a stub of its own and looks at the frame of its first trap. Errors: what the host refuses; `ETIMEDOUT`.
 fn sample_fpu(nursery: &Arc<Nursery>) -> Result<FpuLayout, Errno> {
     let stub = nursery.new_stub()?;
     let born = host_thread::Newborn::new(&stub)?;
     let end = Instant::now() + Duration::from_secs(5);
     while !born.has_trapped() {
-        if Instant::now() > end {
+        // Looked at again, since this process may have been stopped in between.
+        if Instant::now() > end && !born.has_trapped() {
             return Err(Errno::ETIMEDOUT);
         }
         std::thread::yield_now();

@@ -124,7 +124,7 @@ impl Nursery {
         let spawned = std::thread::Builder::new().name("picket-nursery".into()).spawn(body);
         spawned.map_err(|e| e.raw_os_error().and_then(Errno::from_raw).unwrap_or(Errno::EAGAIN))?;
         result.recv().unwrap_or(Err(Errno::EIO))?;
-        nursery.empty_seed()?;
+        nursery.empty_seed().inspect_err(|_| nursery.shut_down())?;
         Ok(nursery)
     }
 

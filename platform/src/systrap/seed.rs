@@ -126,7 +126,9 @@ unsafe fn seed_main(plan: &Plan) -> ! {
             }
             i += 1;
         }
-        libc::syscall(libc::SYS_close_range, FD_CODE + 1, u32::MAX, 0);
+        if libc::syscall(libc::SYS_close_range, FD_CODE + 1, u32::MAX, 0) != 0 {
+            fail(105);
+        }
         map(plan.base + CODE, CODE_LEN, libc::PROT_READ | libc::PROT_EXEC, FD_CODE, 0);
         map(plan.base + OPS, PAGE, libc::PROT_READ, FD_OPS, 0);
         map(plan.base + ACK, PAGE, libc::PROT_READ, FD_ACK, 0);

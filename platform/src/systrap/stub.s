@@ -98,6 +98,8 @@ picket_stub_thread:
     xor edx, edx
     mov eax, 436 // close_range
     syscall
+    test eax, eax
+    jnz 40f
     lea rdi, [rbx + {area_stack_t}]
     xor esi, esi
     mov eax, 131 // sigaltstack

@@ -3,6 +3,7 @@
 mod bench;
 mod confinement;
 mod log;
+mod platforms;
 mod refusals;
 mod remains;
 mod roots;

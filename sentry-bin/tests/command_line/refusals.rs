@@ -3,10 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use rustix::io::Errno;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
-
-use crate::sandbox::{Outcome, directory, finish, run, sentry};
+use crate::sandbox::{directory, run};
 
 #[test]
 fn a_missing_program_is_127() {
@@ -62,39 +59,6 @@ fn a_wrong_command_line_is_2() {
 #[test]
 fn a_closed_descriptor_cannot_be_passed() {
     run(&["do", "--pass-fd", "777", "--", "true"]).assert_refused(125, "777");
-}
-
-/// Runs `sentry-bin` on a host that answers one system call with `error`: filters are inherited from the thread that starts a process.
-fn on_a_host_without(call: i64, error: Errno, args: &'static [&'static str]) -> Outcome {
-    let here = move || {
-        let refused = SeccompAction::Errno(error.raw_os_error().unsigned_abs());
-        let filter = SeccompFilter::new(
-            [(call, Vec::new())].into(),
-            SeccompAction::Allow,
-            refused,
-            TargetArch::x86_64,
-        );
-        let program: BpfProgram = filter.unwrap().try_into().unwrap();
-        seccompiler::apply_filter(&program).unwrap();
-        finish(sentry(args))
-    };
-    std::thread::spawn(here).join().unwrap()
-}
-
-#[test]
-fn a_host_that_lacks_what_is_needed_is_125() {
-    const PTRACE: &[&str] = &["do", "--platform", "ptrace", "--", "true"];
-    const SYSTRAP: &[&str] = &["do", "--platform", "systrap", "--", "true"];
-    for error in [Errno::PERM, Errno::NOSYS] {
-        // What is missing, and what can be done.
-        let outcome = on_a_host_without(libc::SYS_ptrace, error, PTRACE);
-        outcome.assert_refused(125, "does not permit ptrace(2)");
-        outcome.assert_refused(125, "--platform");
-        for args in [PTRACE, SYSTRAP] {
-            on_a_host_without(libc::SYS_memfd_create, error, args).assert_refused(125, "refuses memory");
-        }
-        on_a_host_without(libc::SYS_seccomp, error, SYSTRAP).assert_refused(125, "seccomp(2)");
-    }
 }
 
 #[test]

@@ -23,6 +23,10 @@ fn vim_edits_and_writes() {
         t.until("five");
         t.keys("u");
         t.until_gone("five");
+        // Instead of how many seconds ago that was.
+        t.until("ago");
+        t.line(":echo 6 * 7");
+        t.until("42");
         t.same();
         t.line(":set number ruler hlsearch");
         t.until("1 one");
