@@ -58,9 +58,17 @@ fn overlay(
     w: &World,
     fill: impl FnOnce(&OpCtx<'_>),
 ) -> (Arc<MountNamespace>, Arc<MountNamespace>, Arc<MountNamespace>) {
+    overlay_with(w, &OverlayOptions::default(), fill)
+}
+
+fn overlay_with(
+    w: &World,
+    options: &OverlayOptions,
+    fill: impl FnOnce(&OpCtx<'_>),
+) -> (Arc<MountNamespace>, Arc<MountNamespace>, Arc<MountNamespace>) {
     let ((lower_ns, lower), (upper_ns, upper)) = (tree(w), tree(w));
     within(w, &lower_ns, fill);
-    let fs = OverlayFs::new(w.ids.next_dev(), vec![lower], Some(upper), &OverlayOptions::default()).unwrap();
+    let fs = OverlayFs::new(w.ids.next_dev(), vec![lower], Some(upper), options).unwrap();
     (lower_ns, upper_ns, MountNamespace::new(w.ids.clone(), fs, 0, "overlay"))
 }
 
@@ -170,6 +178,49 @@ fn names_of_one_lower_file_part_when_one_is_written() {
         assert_eq!((read(cx, "/one"), ino("/one")), ("also".into(), ino("/three")));
         assert_eq!(ops::stat(cx, b"/one", true).unwrap().nlink, 2);
     });
+}
+
+#[test]
+fn an_index_keeps_names_together() {
+    let w = World::new();
+    let options = OverlayOptions { index: true, ..OverlayOptions::default() };
+    let (lower, _upper, ns) = overlay_with(&w, &options, |cx| {
+        ops::mkdir(cx, b"/d", 0o755).unwrap();
+        write(cx, "/one", "same");
+        for name in ["/two", "/d/three", "/four"] {
+            ops::link(cx, b"/one", false, cx, name.as_bytes()).unwrap();
+        }
+    });
+    within(&w, &ns, |cx| {
+        let seen = |p: &str| {
+            let a = ops::stat(cx, p.as_bytes(), true).unwrap();
+            (a.ino, a.nlink)
+        };
+        let ino = seen("/one").0;
+        ops::unlink(cx, b"/one").unwrap();
+        assert_eq!(seen("/two"), (ino, 3));
+        open(cx, "/two", O_RDWR).pwrite(0, &mut SliceSource::new(b"diff")).unwrap();
+        assert_eq!((read(cx, "/d/three"), seen("/d/three")), ("diff".into(), (ino, 3)));
+        // A name that only the lower tree has moves with what it stands for now.
+        ops::rename(cx, b"/four", cx, b"/d/five", 0).unwrap();
+        assert_eq!(
+            (read(cx, "/d/five"), names(cx, "/"), names(cx, "/d")),
+            ("diff".into(), vec!["d".into(), "two".into()], vec!["five".into(), "three".into()])
+        );
+        ops::link(cx, b"/d/three", false, cx, b"/six").unwrap();
+        assert_eq!(seen("/d/five"), (ino, 4));
+        open(cx, "/six", O_RDWR).pwrite(0, &mut SliceSource::new(b"also")).unwrap();
+        write(cx, "/other", "replaces");
+        ops::rename(cx, b"/other", cx, b"/two", 0).unwrap();
+        assert_eq!((read(cx, "/d/five"), seen("/d/five")), ("also".into(), (ino, 3)));
+        let f = open(cx, "/six", O_RDONLY);
+        for (name, left) in [("/six", 2), ("/d/five", 1), ("/d/three", 0)] {
+            ops::unlink(cx, name.as_bytes()).unwrap();
+            assert_eq!((f.stat().unwrap().nlink, contents(&f)), (left, "also".into()));
+        }
+        assert_eq!(names(cx, "/d"), [""; 0]);
+    });
+    within(&w, &lower, |cx| assert_eq!(read(cx, "/one"), "same"));
 }
 
 #[test]
@@ -297,6 +348,7 @@ fn what_cannot_be_an_overlay() {
 #[test]
 fn options() {
     let o = OverlayOptions::parse(b"lowerdir=/a\\:b:/c,upperdir=/u\\,v,workdir=/w,index=off").unwrap();
+    assert!(!o.index && OverlayOptions::parse(b"lowerdir=/a,index=on").unwrap().index);
     assert_eq!((o.lowers, o.upper.unwrap()), (vec![b"/a:b".to_vec(), b"/c".to_vec()], b"/u,v".to_vec()));
     for bad in ["", "lowerdir=", "lowerdir=/a,upperdir=/u", "lowerdir=/a,metacopy=on", "lowerdir=/a,x"] {
         assert_eq!(OverlayOptions::parse(bad.as_bytes()), Err(Errno::EINVAL), "{bad}");

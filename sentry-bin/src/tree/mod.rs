@@ -218,7 +218,8 @@ fn in_memory(
     let upper = new_tmpfs(ids, store, clock, 0o755)?;
     let layer = |fs, name| Mount::detached(ids.next_mount(), fs, MS_NOATIME, name).root_path();
     let options = OverlayOptions {
-        text: "lowerdir=host,upperdir=memory,workdir=memory".into(),
+        text: "lowerdir=host,upperdir=memory,workdir=memory,index=on".into(),
+        index: true,
         ..OverlayOptions::default()
     };
     let (lower, upper) = (layer(lower, "host"), layer(upper, "memory"));

@@ -72,7 +72,7 @@ impl OverlayInode {
             }
         };
         let mut ino = layer_ino(Some(*layer), attr.ino);
-        if attr.nlink == 1 || attr.is_dir() {
+        if attr.nlink == 1 || attr.is_dir() || self.shared.note_copy(lower, &copy, attr.nlink) {
             self.shared.set_origin(&copy, ino);
         } else {
             // Other names of the lower file stay what they are.

@@ -72,6 +72,11 @@ impl OverlayInode {
         lowers: Vec<(usize, Arc<dyn Inode>)>,
         place: Option<(&Arc<OverlayInode>, &[u8])>,
     ) -> Result<Arc<OverlayInode>, Errno> {
+        let copy = match (&upper, &lowers[..]) {
+            (None, [(_, lower), ..]) if kind != FileKind::Directory => shared.copy_of(lower),
+            _ => None,
+        };
+        let upper = upper.or(copy);
         let (key, ino, shareable) = match (&upper, lowers.first()) {
             (Some(u), _) => {
                 let ino = match shared.origin(u) {
@@ -83,8 +88,9 @@ impl OverlayInode {
             (None, Some((layer, l))) => {
                 // It was just looked up.
                 let attr = l.seen_attr()?;
-                // Names of one lower file become separate files when they are copied up.
-                (key_of(l), layer_ino(Some(*layer), attr.ino), attr.nlink == 1 || attr.is_dir())
+                // Without an index, names of one lower file become separate files when they are copied up.
+                let one = attr.nlink == 1 || attr.is_dir() || shared.index.is_some();
+                (key_of(l), layer_ino(Some(*layer), attr.ino), one)
             }
             (None, None) => return Err(Errno::ENOENT),
         };
@@ -134,9 +140,20 @@ impl OverlayInode {
         // One of both is there: `make` saw to it.
         upper.unwrap_or_else(|| self.lowers[0].1.clone())
     }
-    /// Notes that its name is gone.
-    pub(super) fn set_removed(&self) {
-        self.state.lock().removed = true;
+    /// Notes that a name of it is gone. Errors: the lower tree's.
+    pub(super) fn set_removed(&self) -> Result<(), Errno> {
+        match (self.upper(), self.lowers.first()) {
+            (Some(upper), _) => self.shared.count_name(&upper, false),
+            (None, Some((_, lower))) if !self.is_dir() => {
+                let names = lower.attr()?.nlink;
+                if names > 1 && self.shared.note_removed(lower, names) {
+                    return Ok(());
+                }
+                self.state.lock().removed = true;
+            }
+            (None, _) => self.state.lock().removed = true,
+        }
+        Ok(())
     }
     /// Where it was found, while it is not copied up.
     pub(super) fn place(&self) -> Option<(Arc<OverlayInode>, Vec<u8>)> {
@@ -208,6 +225,9 @@ impl Inode for OverlayInode {
         }
         if removed && upper.is_none() {
             attr.nlink = if self.is_dir() { 0 } else { attr.nlink.saturating_sub(1) };
+        } else if !self.is_dir() {
+            let real = upper.as_ref().unwrap_or_else(|| &self.lowers[0].1);
+            attr.nlink = self.shared.names_of(real).unwrap_or(attr.nlink);
         }
         Ok(attr)
     }
@@ -248,8 +268,9 @@ impl Inode for OverlayInode {
         self.make_name(name, |dir, _| {
             dir.link(name, &target)?;
             Ok(target.clone())
-        })
-        .map(drop)
+        })?;
+        self.shared.count_name(&target, true);
+        Ok(())
     }
     fn unlink(&self, name: &[u8]) -> Result<(), Errno> {
         self.remove_name(name)
@@ -300,6 +321,9 @@ impl Inode for OverlayInode {
 
 impl Drop for OverlayInode {
     fn drop(&mut self) {
+        if self.shared.index.is_some() {
+            self.shared.forget_nameless(&self.real());
+        }
         // Without recursion: a guest chooses the depth.
         let mut place = self.state.get_mut().place.take();
         while let Some((parent, _)) = place {

@@ -1,5 +1,5 @@
-//! An overlay file system: read-only lower trees with one writable tree on top, as Linux's `overlayfs` without `redirect_dir`,
-//! `metacopy` and `index`.
+//! An overlay file system: read-only lower trees with one writable tree on top, as Linux's `overlayfs` without `redirect_dir`
+//! and `metacopy`.
 //!
 //! A file is *copied up* into the upper tree, with its missing parents, before it is changed. A name of a lower tree that was
 //! removed is hidden by a *whiteout* (a character device 0/0), and a directory that replaces one is *opaque* (an extended attribute). So the
@@ -10,6 +10,7 @@
 
 mod copy_up;
 mod file;
+mod index;
 mod inode;
 mod list;
 mod lookup;
@@ -31,11 +32,13 @@ use crate::attr::{FileKind, StatFs};
 use crate::inode::{FileSystem, Inode};
 use crate::path::Path;
 
+use index::Index;
 use inode::OverlayInode;
 pub use options::OverlayOptions;
 
 static TREE: LockClass = LockClass::nesting("overlay tree", 326);
 static TABLE: LockClass = LockClass::nesting("overlay inodes", 329);
+static INDEX: LockClass = LockClass::nesting("overlay index", 329);
 
 /// `f_type` of `statfs(2)`.
 const MAGIC: u64 = 0x794c_7630;
@@ -52,6 +55,8 @@ struct Shared {
     tree: Mutex<()>,
     /// Known inodes by the address of the file that stands for them: the upper one, or the lower one as long as there is no upper.
     inodes: Mutex<Inodes>,
+    /// With `index=on`.
+    index: Option<Mutex<Index>>,
 }
 
 struct Inodes {
@@ -120,6 +125,7 @@ impl OverlayFs {
             xattr_prefix: if options.user_xattr { xattr::USER } else { xattr::TRUSTED },
             tree: Mutex::new(&TREE, ()),
             inodes: Mutex::new(&TABLE, Inodes { known: HashMap::new(), sweep_at: 1024 }),
+            index: options.index.then(|| Mutex::new(&INDEX, Index::default())),
         });
         let upper = shared.upper.as_ref().map(|p| p.inode().clone());
         let lowers = shared.lowers.iter().enumerate().map(|(i, p)| (i, p.inode().clone())).collect();

@@ -70,7 +70,7 @@ impl OverlayInode {
             Found::Nothing => {}
             Found::Whiteout => return Err(Errno::ENOENT),
         }
-        victim.set_removed();
+        victim.set_removed()?;
         if hide { whiteout(&dir, name) } else { Ok(()) }
     }
     /// Removes an empty directory. Errors: `ENOENT`, `ENOTDIR`, `ENOTEMPTY`; what copying up and the layers say.
@@ -84,7 +84,7 @@ impl OverlayInode {
             victim.remove_whiteouts()?;
             dir.rmdir(name)?;
         }
-        victim.set_removed();
+        victim.set_removed()?;
         if hide { whiteout(&dir, name) } else { Ok(()) }
     }
     /// Errors: `ENOTDIR`, `ENOTEMPTY`.

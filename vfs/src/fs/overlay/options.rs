@@ -16,6 +16,8 @@ pub struct OverlayOptions {
     pub work: Option<Vec<u8>>,
     /// `userxattr`: private attributes are `user.overlay.` ones, which need no privilege.
     pub user_xattr: bool,
+    /// `index=on`: the names of a lower file stay names of one file when it is copied up.
+    pub index: bool,
     /// The options as mount tables show them.
     pub text: String,
 }
@@ -37,10 +39,11 @@ impl OverlayOptions {
             } else {
                 match &option[..] {
                     b"userxattr" => o.user_xattr = true,
+                    b"index=on" => o.index = true,
+                    b"index=off" => o.index = false,
                     // What these turn off is not there, and `xino` changes numbers only.
                     b"redirect_dir=off"
                     | b"redirect_dir=nofollow"
-                    | b"index=off"
                     | b"metacopy=off"
                     | b"nfs_export=off"
                     | b"xino=off"

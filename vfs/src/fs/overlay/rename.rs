@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use super::inode::OverlayInode;
+use super::lookup::{Found, find};
 use super::names::whiteout;
 use crate::Errno;
 use crate::consts::*;
@@ -43,11 +44,16 @@ impl OverlayInode {
         }
         let (from_dir, to_dir) = (self.copy_up()?, to.copy_up()?);
         let moved = old.copy_up()?;
-        if exchange && let Some(new) = &new {
-            new.copy_up()?;
-        }
+        let exchanged = match &new {
+            Some(new) if exchange => Some(new.copy_up()?),
+            _ => None,
+        };
 
         let _tree = self.shared.tree.lock();
+        give_name(&from_dir, name, &moved)?;
+        if let Some(other) = &exchanged {
+            give_name(&to_dir, new_name, other)?;
+        }
         let old_has_lower = self.lower_has(name)?;
         let new_has_lower = to.lower_has(new_name)?;
         if old.is_dir() && new_has_lower {
@@ -66,7 +72,7 @@ impl OverlayInode {
         }
         done?;
         if let Some(replaced) = &new {
-            replaced.set_removed();
+            replaced.set_removed()?;
         }
         if old_has_lower { whiteout(&from_dir, name) } else { Ok(()) }
     }
@@ -87,5 +93,14 @@ impl OverlayInode {
     /// Errors: `EXDEV` for a directory that would lose what lower trees have in it.
     fn check_movable(&self) -> Result<(), Errno> {
         if self.is_dir() && !self.lowers.is_empty() { Err(Errno::EXDEV) } else { Ok(()) }
+    }
+}
+
+/// Makes `name` of the upper file that stands for it, where only a lower tree has it: another name of that file was copied up.
+/// Errors: what the upper tree says.
+fn give_name(dir: &Arc<dyn Inode>, name: &[u8], upper: &Arc<dyn Inode>) -> Result<(), Errno> {
+    match find(dir, name)? {
+        Found::Nothing => dir.link(name, upper),
+        Found::Whiteout | Found::File(_) => Ok(()),
     }
 }
