@@ -255,6 +255,39 @@ fn originals_come_back() {
     assert_eq!(rewritten(&r.space), 0);
 }
 
+/// They may go before the thread jumps there, while it is there, and after its call has been answered.
+#[test]
+fn trampolines_go_while_a_thread_runs() {
+    let r = rig(&LOOP);
+    let mut t = r.thread();
+    let mut regs = UserRegs { rbx: 77, ..at(CODE) };
+    r.warm_up(&mut t, &mut regs);
+    let done = Arc::new(AtomicBool::new(false));
+    let helper = std::thread::spawn({
+        let (done, space) = (done.clone(), r.space.clone());
+        let trampolines = PAGE_OF_CODE + 0x2000_0000;
+        move || {
+            for i in 0..1500 {
+                space.apply(&[map(trampolines, 2 * PAGE, RW, true)]).unwrap();
+                space.apply(&[MapOp::Unmap { range: range(trampolines) }]).unwrap();
+                std::thread::sleep(Duration::from_micros(i % 97));
+            }
+            done.store(true, Ordering::SeqCst);
+        }
+    });
+    let (mut calls, mut last) = (0u64, SECOND);
+    while !done.load(Ordering::SeqCst) {
+        assert_eq!(r.run(&mut t, &mut regs), Trap::Syscall, "at {:#x}", regs.rip);
+        assert_eq!(regs.rip, if last == FIRST { SECOND } else { FIRST });
+        assert_eq!(regs.orig_rax, if last == FIRST { calls } else { 39 });
+        last = regs.rip;
+        calls += 1;
+        regs.rax = calls;
+        assert_eq!((regs.rbx, regs.rsp), (77, DATA + PAGE));
+    }
+    helper.join().unwrap();
+}
+
 #[test]
 fn what_others_can_change_is_left_alone() {
     let r = rig(&LOOP);

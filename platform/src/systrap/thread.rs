@@ -70,7 +70,7 @@ pub struct SystrapThread {
     last: UserRegs,
     /// Whether the host thread has been told to load registers and has not trapped since for another reason than a kick.
     loading: bool,
-    /// The space's number of trampolines when the host thread entered one.
+    /// The space's number of trampolines when the host thread was resumed: those that have gone since it may have entered before.
     generation: u32,
 }
 
@@ -97,8 +97,10 @@ impl SystrapThread {
         }
         let frame = thread.frame();
         let mut state = STATE_RUN;
+        let generation = self.space.rewriting.generation();
         let answers = self.trapped == Trapped::Call && !self.loading && self.fpu.is_none();
-        if answers && self.is_answer(regs) {
+        let is_there = generation == core::mem::replace(&mut self.generation, generation);
+        if answers && is_there && self.is_answer(regs) {
             frame.set_result(regs.rax);
         } else {
             let mut regs = *regs;
@@ -130,7 +132,7 @@ impl SystrapThread {
     /// Whether the registers are what a system call leaves behind.
     fn is_answer(&self, regs: &UserRegs) -> bool {
         let expected = UserRegs { rax: regs.rax, orig_rax: regs.orig_rax, ..self.last };
-        *regs == expected && self.generation == self.space.rewriting.generation()
+        *regs == expected
     }
 
     fn take_kick(&self) -> bool {
@@ -195,7 +197,6 @@ impl SystrapThread {
             return None;
         }
         self.loading = false;
-        self.generation = self.space.rewriting.generation();
         *regs = frame.call_registers();
         self.last = *regs;
         if is_kick { None } else { Some(Trap::Syscall) }
@@ -240,7 +241,13 @@ impl SystrapThread {
                 }
                 (regs.rip, regs.rcx, regs.r11) = (ret, ret, regs.eflags);
             }
-            Some(Place::At(address)) => regs.rip = address,
+            Some(Place::At(address)) => {
+                regs.rip = address;
+                // The trampoline has gone after the answer. The code that it has for then touches no memory, so that this is the only fault.
+                if matches!(trap, Some(Trap::Fault { .. })) {
+                    return Ok(None);
+                }
+            }
             // It is sent on from there when it next runs.
             Some(Place::Moved) if is_invalid_opcode(trap) => return Ok(None),
             Some(Place::Moved) => {}
