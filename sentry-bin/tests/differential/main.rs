@@ -6,8 +6,9 @@
 //! A case is a short program of operations, which the C program in `guest/` executes. All cases of a batch are run by one process here
 //! and one sandbox; each in its own child and directory. A difference is shrunk and printed with its seed.
 //!
-//! `PICKET_DIFF_CASES` says how many cases (2000), `PICKET_DIFF_SEED` from which seed on (1), `PICKET_DIFF_SHOW` how many differences
-//! are shrunk (3), `PICKET_DIFF_PLATFORM` what runs the guest (systrap). `regressions.txt` holds the shrunk cases that found bugs.
+//! `PICKET_DIFF_CASES` says how many cases (2000, and fewer on `ptrace`), `PICKET_DIFF_SEED` from which seed on (1), `PICKET_DIFF_SHOW`
+//! how many differences are shrunk (3), `PICKET_DIFF_PLATFORM` on which platform only. `regressions.txt` and `stores.txt` hold the shrunk
+//! cases that found bugs.
 
 mod case;
 mod ops;
@@ -26,10 +27,22 @@ fn number(variable: &str, default: u64) -> u64 {
     }
 }
 
-#[test]
-fn cases_that_found_bugs_behave_as_on_the_host() {
-    let Some(runner) = Runner::new() else { return };
-    let cases = Case::parse_all(include_str!("regressions.txt"));
+const PLATFORMS: [&str; 2] = ["systrap", "ptrace"];
+
+/// Calls `test` for each platform that is wanted, where the comparison is fair.
+fn on_each_platform(test: impl Fn(&Runner, &str)) {
+    let wanted = std::env::var("PICKET_DIFF_PLATFORM").ok();
+    for platform in PLATFORMS {
+        if wanted.as_deref().is_none_or(|w| w == platform) {
+            let Some(runner) = Runner::new(platform) else { return };
+            println!("on {platform}");
+            test(&runner, platform);
+        }
+    }
+}
+
+fn check(runner: &Runner, text: &str) {
+    let cases = Case::parse_all(text);
     assert!(!cases.is_empty());
     let differences = runner.differences(&cases);
     assert!(
@@ -40,20 +53,36 @@ fn cases_that_found_bugs_behave_as_on_the_host() {
 }
 
 #[test]
-fn each_kind_of_descriptor_answers_as_on_the_host() {
-    let Some(runner) = Runner::new() else { return };
-    let (here, there) = runner.outputs("kinds");
-    assert!(here.lines().count() > 1000, "{here}");
-    if let Some((_, lines)) = difference(&here, &there) {
-        panic!("{lines}");
-    }
+fn cases_that_found_bugs_behave_as_on_the_host() {
+    on_each_platform(|runner, platform| {
+        check(runner, include_str!("regressions.txt"));
+        if platform != "ptrace" {
+            check(runner, include_str!("stores.txt"));
+        }
+    });
 }
 
 #[test]
+fn each_kind_of_descriptor_answers_as_on_the_host() {
+    on_each_platform(|runner, _| {
+        let (here, there) = runner.outputs("kinds");
+        assert!(here.lines().count() > 1000, "{here}");
+        if let Some((_, lines)) = difference(&here, &there) {
+            panic!("{lines}");
+        }
+    });
+}
+
+/// Fewer on the slower platform, which has the same kernel.
+#[test]
 fn generated_cases_behave_as_on_the_host() {
-    let Some(runner) = Runner::new() else { return };
-    let (count, first) = (number("PICKET_DIFF_CASES", 2000), number("PICKET_DIFF_SEED", 1));
-    let show = number("PICKET_DIFF_SHOW", 3);
+    on_each_platform(|runner, platform| {
+        generate(runner, number("PICKET_DIFF_CASES", if platform == "ptrace" { 250 } else { 2000 }));
+    });
+}
+
+fn generate(runner: &Runner, count: u64) {
+    let (first, show) = (number("PICKET_DIFF_SEED", 1), number("PICKET_DIFF_SHOW", 3));
     let mut found = 0;
     let seeds: Vec<u64> = (first..first + count).collect();
     for batch in seeds.chunks(BATCH) {
@@ -63,7 +92,7 @@ fn generated_cases_behave_as_on_the_host() {
             found += 1;
             let seed = batch[difference.case];
             if found <= show {
-                let (case, difference) = generated[difference.case].shrink(&runner, difference);
+                let (case, difference) = generated[difference.case].shrink(runner, difference);
                 println!("\n# seed {seed}\n{case}\n{difference}");
             } else {
                 println!("\n# seed {seed}\n{}{}", cases[difference.case], difference.lines());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::case::Case;
 
 /// A sandbox that takes longer for a batch hangs.
-const LIMIT: Duration = Duration::from_secs(100);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A tmpfs, here and in the sandbox.
 const TMPFS: &str = "/dev/shm";
@@ -41,25 +41,26 @@ impl fmt::Display for Difference {
 
 /// The compiled guest and where it runs.
 pub(crate) struct Runner {
+    platform: &'static str,
     guest: PathBuf,
 }
 
 impl Runner {
     /// Compiles the guest. `None`, after saying so, where the comparison would not be fair: the sandbox's user is root.
-    pub(crate) fn new() -> Option<Runner> {
+    pub(crate) fn new(platform: &'static str) -> Option<Runner> {
         if !rustix::process::geteuid().is_root() {
             println!("skipped: needs root, because the sandbox's user is root");
             return None;
         }
         let dir = std::env::temp_dir().join(format!(
-            "picket-differential-{}-{:?}",
+            "picket-differential-{}-{platform}-{:?}",
             std::process::id(),
             std::thread::current().id()
         ));
         fs::create_dir_all(&dir).expect("the temporary directory is writable");
         let guest = dir.join("guest");
         compile(&files_in("guest"), &guest);
-        Some(Runner { guest })
+        Some(Runner { platform, guest })
     }
 
     /// What the program `name` of `programs/` writes, here and in the sandbox.
@@ -79,10 +80,9 @@ impl Runner {
     /// Runs `program` in a sandbox, which finds our directory below `/mnt`.
     fn sandbox(&self, program: &str) -> Command {
         let mut sandbox = Command::new(env!("CARGO_BIN_EXE_sentry-bin"));
-        let platform = std::env::var("PICKET_DIFF_PLATFORM");
         let mut bind = self.dir().as_os_str().to_owned();
         bind.push(":/mnt:ro");
-        sandbox.args(["do", "--platform", platform.as_deref().unwrap_or("systrap")]);
+        sandbox.args(["do", "--platform", self.platform]);
         sandbox.arg("--bind").arg(bind).args(["--workdir", "/", "--", program]);
         sandbox
     }

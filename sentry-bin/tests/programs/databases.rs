@@ -17,6 +17,6 @@ pragma journal_mode=wal;
 begin; update t set b = b + 1 where a % 10 = 0; commit;
 select count(*) from t where b = 500; pragma integrity_check;
 E
-        sqlite3 -cmd '.timeout 5000' db 'insert into t values(200000, 1, "w"); select count(*) from t' & sqlite3 -cmd '.timeout 5000' db 'pragma wal_checkpoint(truncate); select 1' > /dev/null; wait; sqlite3 db 'select count(*) from t; vacuum; pragma integrity_check;'"#,
+        sqlite3 -cmd '.timeout 60000' db 'insert into t values(200000, 1, "w"); select count(*) from t' & sqlite3 -cmd '.timeout 60000' db 'pragma wal_checkpoint(truncate); select 1' > /dev/null; wait; sqlite3 db 'select count(*) from t; vacuum; pragma integrity_check;'"#,
     );
 }

@@ -1,4 +1,4 @@
-//! Runs a script natively and in the sandbox and compares.
+//! Runs a script natively and in the sandbox, on each platform, and compares.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -15,7 +15,7 @@ use rustix::process::geteuid;
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a run left.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
@@ -56,9 +56,12 @@ pub(crate) fn sentry() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_sentry-bin"))
 }
 
-/// The option for the platform that `PICKET_TEST_PLATFORM` names, or none for the default.
-fn platform() -> Option<String> {
-    std::env::var("PICKET_TEST_PLATFORM").ok().map(|name| format!("--platform={name}"))
+/// The platforms to try: all, or the one that `PICKET_TEST_PLATFORM` names.
+fn platforms() -> Vec<String> {
+    match std::env::var("PICKET_TEST_PLATFORM") {
+        Ok(name) => vec![name],
+        Err(_) => ["systrap", "ptrace"].map(str::to_owned).into(),
+    }
 }
 
 /// A command with the environment that all cases have.
@@ -107,28 +110,30 @@ fn run(mut command: Command) -> Outcome {
 }
 
 /// The script's outcome on the host.
-pub(crate) fn on_host(script: &str) -> Outcome {
+fn on_host(script: &str) -> Outcome {
     let dir = Scratch::new(&std::env::temp_dir());
     let mut c = clean("bash");
     c.arg("-c").arg(script).current_dir(dir.path());
     run(c)
 }
 
-/// The script's outcome in `sentry-bin do`.
-pub(crate) fn in_sandbox(script: &str) -> Outcome {
-    in_sandbox_with(&[], script)
+/// The script's outcome in `sentry-bin do` on each platform, with a name for where that is.
+fn in_sandbox(options: &[&str], script: &str) -> Vec<(String, Outcome)> {
+    let one = |platform: String| {
+        let dir = Scratch::new(&std::env::temp_dir());
+        let mut c = clean(sentry());
+        c.args(["do", "--platform", &platform]).args(options);
+        c.args(["--", "bash", "-c", script]).current_dir(dir.path());
+        (format!("`do` on {platform}"), run(c))
+    };
+    platforms().into_iter().map(one).collect()
 }
 
-/// As [`in_sandbox`], with root's powers inside whoever runs it.
-pub(crate) fn in_sandbox_as_root(script: &str) -> Outcome {
-    in_sandbox_with(&["--user", "root"], script)
-}
-
-fn in_sandbox_with(options: &[&str], script: &str) -> Outcome {
-    let dir = Scratch::new(&std::env::temp_dir());
-    let mut c = clean(sentry());
-    c.arg("do").args(platform()).args(options).args(["--", "bash", "-c", script]).current_dir(dir.path());
-    run(c)
+/// As root inside whoever runs it, what the script prints is `stdout` on each platform.
+pub(crate) fn prints_as_root(script: &str, stdout: &str) {
+    for (place, outcome) in in_sandbox(&["--user", "root"], script) {
+        assert_eq!(outcome.stdout, stdout, "{place}: {}", outcome.stderr);
+    }
 }
 
 /// The Debian tree to use as a root, if there is one and the host lets us `chroot` into it.
@@ -151,26 +156,30 @@ fn chrooted(root: &Path, script: &str) -> Outcome {
     run(c)
 }
 
+/// On the default platform, if no other is chosen: trees are all that a root adds.
 fn sandboxed_root(root: &Path, script: &str) -> Outcome {
     let dir = Scratch::new(&root.join("tmp"));
     let place = Path::new("/").join(dir.path().strip_prefix(root).expect("beneath the root"));
     let mut c = clean(sentry());
-    c.arg("run").args(platform()).arg("--workdir").arg(place).arg(root).args(["--", "bash", "-c", script]);
+    c.args(["run", "--platform", &platforms()[0], "--workdir"]).arg(place).arg(root);
+    c.args(["--", "bash", "-c", script]);
     run(c)
 }
 
-fn compare(what: &str, script: &str, host: &Outcome, sandbox: &Outcome) {
-    let same = host.code() == sandbox.code() && host.stdout == sandbox.stdout;
-    assert!(
-        same,
-        "{what} differs from the host for\n{script}\n--- host: status {}\n{}\n{}\n--- sandbox: status {}\n{}\n{}",
+/// How the outcome at a place differs from the host's.
+fn difference(place: &str, script: &str, host: &Outcome, sandbox: &Outcome) -> Option<String> {
+    if host.code() == sandbox.code() && host.stdout == sandbox.stdout {
+        return None;
+    }
+    Some(format!(
+        "{place} differs from the host for\n{script}\n--- host: status {}\n{}\n{}\n--- sandbox: status {}\n{}\n{}\n",
         host.code(),
         tail(&host.stdout),
         tail(&host.stderr),
         sandbox.code(),
         tail(&sandbox.stdout),
         tail(&sandbox.stderr),
-    );
+    ))
 }
 
 fn tail(s: &str) -> &str {
@@ -179,7 +188,7 @@ fn tail(s: &str) -> &str {
     &s[start..]
 }
 
-/// Standard output and status must be the same, in `do` and on a Debian root where one is given.
+/// Standard output and status must be the same, in `do` on each platform and on a Debian root where one is given.
 pub(crate) fn same(script: &str) {
     same_in_do(script);
     same_on_root(script);
@@ -188,23 +197,30 @@ pub(crate) fn same(script: &str) {
 /// As [`same`], for scripts about a whole tree that nobody else changes: on a Debian root only.
 pub(crate) fn same_on_root(script: &str) {
     if let Some(root) = rootfs() {
-        compare("`run` on a Debian root", script, &chrooted(&root, script), &sandboxed_root(&root, script));
+        let (host, sandbox) = (chrooted(&root, script), sandboxed_root(&root, script));
+        let difference = difference("`run` on a Debian root", script, &host, &sandbox);
+        assert!(difference.is_none(), "{}", difference.unwrap_or_default());
     }
 }
 
 /// As [`same`], for scripts about the host's own tree.
 pub(crate) fn same_in_do(script: &str) {
-    compare("`do`", script, &on_host(script), &in_sandbox(script));
+    let host = on_host(script);
+    let outcomes = in_sandbox(&[], script);
+    let differences = outcomes.iter().filter_map(|(place, o)| difference(place, script, &host, o));
+    let differences: String = differences.collect();
+    assert!(differences.is_empty(), "{differences}");
 }
 
 /// The script succeeds natively and in the sandbox and its output there satisfies `check`, which it does natively too: for
 /// output that differs by nature.
 pub(crate) fn both(script: &str, check: impl Fn(&str) -> Result<(), String>) {
-    for (what, outcome) in [("the host", on_host(script)), ("the sandbox", in_sandbox(script))] {
+    let host = ("the host".to_owned(), on_host(script));
+    for (place, outcome) in [vec![host], in_sandbox(&[], script)].concat() {
         let verdict = if outcome.code() == 0 { check(&outcome.stdout) } else { Err("it failed".into()) };
         if let Err(e) = verdict {
             let (out, err) = (tail(&outcome.stdout), tail(&outcome.stderr));
-            panic!("on {what}: {e}: status {} for\n{script}\n{out}\n{err}", outcome.code());
+            panic!("{place}: {e}: status {} for\n{script}\n{out}\n{err}", outcome.code());
         }
     }
 }

@@ -77,7 +77,7 @@ def w():
     with c: c.wait_for(lambda: ok)
 ts = [threading.Thread(target=w) for _ in range(10)]; [t.start() for t in ts]
 with c: ok.append(1); c.notify_all()
-[t.join(5) for t in ts]; print([t.is_alive() for t in ts].count(True)); e = threading.Event(); print(e.wait(.05))
+[t.join(60) for t in ts]; print([t.is_alive() for t in ts].count(True)); e = threading.Event(); print(e.wait(.05))
 b = threading.Barrier(4); r = []; ts = [threading.Thread(target=lambda: r.append(b.wait())) for _ in range(4)]; [t.start() for t in ts]; [t.join() for t in ts]; print(sorted(r))
 E"#,
     );

@@ -6,7 +6,7 @@ use crate::harness::same;
 fn perl() {
     same(
         r#"perl -e 'my %h; $h{$_ % 7}++ for 1..1000; print "$_=$h{$_} " for sort keys %h; print "\n"; open my $p, "-|", "seq 5" or die; print while <$p>; close $p;
-        my $pid = fork // die; if (!$pid) { exit 9 } waitpid $pid, 0; print $? >> 8, "\n"; $SIG{ALRM} = sub { die "alarm\n" }; eval { alarm 1; select undef, undef, undef, 5; }; print $@;
+        my $pid = fork // die; if (!$pid) { exit 9 } waitpid $pid, 0; print $? >> 8, "\n"; $SIG{ALRM} = sub { die "alarm\n" }; eval { alarm 1; select undef, undef, undef, 60; }; print $@;
         use File::Temp; my $t = File::Temp->new; print $t "x" x 100; close $t; print -s $t->filename, "\n"; use Socket; socketpair my $a, my $b, AF_UNIX, SOCK_STREAM, 0; syswrite $a, "sock"; sysread $b, my $x, 9; print "$x\n"; print scalar(`id -u`); '"#,
     );
 }

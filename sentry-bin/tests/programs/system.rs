@@ -18,9 +18,9 @@ fn machine() {
 
 #[test]
 fn processes() {
-    both("sleep 5 & ps aux; ps -ef --forest | tail -3; ps -o pid,ppid,stat,comm -p $!; kill $!", |out| {
+    both("sleep 100 & ps aux; ps -ef --forest | tail -3; ps -o pid,ppid,stat,comm -p $!; kill $!", |out| {
         let first = out.lines().next().unwrap_or_default();
-        let sleep = out.lines().any(|l| l.contains("sleep 5"));
+        let sleep = out.lines().any(|l| l.contains("sleep 100"));
         if first.starts_with("USER") && first.contains("%CPU") && sleep {
             Ok(())
         } else {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 fn times() -> usize {
     std::env::var("PICKET_STRESS").ok().map_or(4, |n| n.parse().expect("a number in PICKET_STRESS"))

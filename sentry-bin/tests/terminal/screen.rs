@@ -15,7 +15,7 @@ pub(crate) const SUSPEND: &str = "\x1a";
 pub(crate) const ESCAPE: &str = "\x1b";
 
 /// A screen counts as drawn when nothing has changed for so long.
-const QUIET: Duration = Duration::from_millis(300);
+const QUIET: Duration = Duration::from_millis(500);
 
 /// An interactive bash, and the screen on which it runs.
 pub(crate) struct Screen {
@@ -32,6 +32,7 @@ enum Side {
 }
 
 /// What is on a screen: the text for people, and all of it with attributes and the cursor.
+#[derive(Clone)]
 struct Shown {
     text: String,
     all: String,
@@ -191,19 +192,28 @@ impl Drop for Home {
     }
 }
 
-/// Plays `scene` in a bash on the host and in the sandbox, each in a directory with these `files`, and compares the screens.
+/// The platforms to try: all, or the one that `PICKET_TEST_PLATFORM` names.
+fn platforms() -> Vec<String> {
+    match std::env::var("PICKET_TEST_PLATFORM") {
+        Ok(name) => vec![name],
+        Err(_) => ["systrap", "ptrace"].map(str::to_owned).into(),
+    }
+}
+
+/// Plays `scene` in a bash on the host and in the sandbox, on each platform, each time in a directory with these `files`, and compares
+/// the screens.
 pub(crate) fn play(files: &[(&str, &str)], scene: impl Fn(&mut Screen)) {
     let home = Home::new();
-    let platform = std::env::var("PICKET_TEST_PLATFORM").ok().map(|name| format!("--platform={name}"));
-    let mut sandbox = vec![env!("CARGO_BIN_EXE_sentry-bin"), "do"];
-    sandbox.extend(platform.as_deref());
-    sandbox.push("--");
     home.prepare(files);
     let mut screen = Screen::bash(&home.0, &[], Side::Host(VecDeque::new()));
     scene(&mut screen);
     let Side::Host(shown) = screen.end() else { unreachable!() };
-    home.prepare(files);
-    let mut screen = Screen::bash(&home.0, &sandbox, Side::Sandbox(shown));
-    scene(&mut screen);
-    screen.end();
+    for platform in platforms() {
+        println!("on {platform}");
+        home.prepare(files);
+        let sandbox = [env!("CARGO_BIN_EXE_sentry-bin"), "do", "--platform", &platform, "--"];
+        let mut screen = Screen::bash(&home.0, &sandbox, Side::Sandbox(shown.clone()));
+        scene(&mut screen);
+        screen.end();
+    }
 }
