@@ -4,6 +4,7 @@
 //! space is a fork of the seed, whose leader, the *anchor*, stays stopped and only makes the calls that change mappings. Guest
 //! threads are clones of the anchor that run under `PTRACE_SYSEMU`, so none of their system calls reaches the host.
 
+mod filter;
 mod inject;
 mod mapped;
 mod queue;
@@ -24,6 +25,7 @@ use kcore::host::MemoryFile;
 use crate::fpu::FpuLayout;
 use crate::host::HostMemory;
 use crate::{GuestSpace, GuestThread, Platform, PlatformCaps};
+pub use filter::STUB_CALLS;
 use inject::Injector;
 use queue::{Command, Queue};
 pub use space::PtraceSpace;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use abi::nr::x86_64 as nr;
 use platform::host::confine::{Condition, HostCalls, RUNTIME};
+use platform::ptrace::STUB_CALLS;
 use platform::systrap::{GUEST_CALLS, MAPPER_CALLS};
 
 use super::{calls, guardian};
@@ -54,6 +55,7 @@ fn parts() -> Vec<Part> {
         part("The guardian", &[RUNTIME, guardian::CALLS]),
         stub("A stub's mapper, and the seed", MAPPER_CALLS),
         stub("A stub's task that runs guest code, from the stub's own code only", GUEST_CALLS),
+        stub("A stub of `--platform ptrace`, by one instruction, on behalf of the sentry", STUB_CALLS),
     ]
 }
 
