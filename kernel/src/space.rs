@@ -98,10 +98,14 @@ pub(crate) fn new_memory(
     Ok(Memory { mm, space, image: Image::new(exe), barriers: Arc::default() })
 }
 
-/// A child's copy of a memory. Errors: `ENOMEM`, `EAGAIN` when the host refuses another stub.
-pub(crate) fn fork_memory(kernel: &Kernel, parent: &Memory) -> Result<Memory, Errno> {
+/// A child's copy of a memory; `only_stack` as for [`AddressSpace::fork`]. Errors: `ENOMEM`, `EAGAIN` when the host refuses another stub.
+pub(crate) fn fork_memory(
+    kernel: &Kernel,
+    parent: &Memory,
+    only_stack: Option<GuestAddr>,
+) -> Result<Memory, Errno> {
     let space = kernel.host().platform.new_space()?;
-    let mm = parent.mm.fork(Arc::new(Backend(space.clone())))?;
+    let mm = parent.mm.fork(Arc::new(Backend(space.clone())), only_stack)?;
     lend_places(&space, &mm);
     let barriers = Arc::new(AtomicU32::new(parent.barriers.load(Ordering::Relaxed)));
     Ok(Memory { mm, space, image: parent.image.fork(), barriers })

@@ -35,7 +35,7 @@ fn main() -> Result<(), Errno> {
     parent.copy_out(at, b"parent");
 
     println!("it forks");
-    let child = parent.fork(Arc::new(PageTables("child")))?;
+    let child = parent.fork(Arc::new(PageTables("child")), None)?;
     println!("frames in use: {}", frames.used_pages());
 
     println!("the child writes");

@@ -112,10 +112,14 @@ impl ResidentSet {
             self.map.insert(addr, right);
         }
     }
-    /// Takes out what is resident in `start..end`.
-    pub(crate) fn take(&mut self, start: u64, end: u64) -> Vec<Run> {
+    /// Has no run reach over either end of `start..end`.
+    pub(crate) fn cut(&mut self, start: u64, end: u64) {
         self.split_at(start);
         self.split_at(end);
+    }
+    /// Takes out what is resident in `start..end`.
+    pub(crate) fn take(&mut self, start: u64, end: u64) -> Vec<Run> {
+        self.cut(start, end);
         let keys: Vec<u64> = self.map.range(start..end).map(|(k, _)| *k).collect();
         let runs: Vec<Run> = keys.into_iter().filter_map(|k| self.map.remove(&k)).collect();
         self.pages -= runs.iter().map(Run::pages).sum::<u64>();

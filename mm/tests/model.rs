@@ -41,7 +41,7 @@ enum Op {
     Write { at: usize, value: u8 },
     Move { from: usize, to: usize, len: usize },
     Forget { at: usize, len: usize },
-    Fork,
+    Fork { at: usize, alone: bool },
 }
 
 fn prot() -> impl Strategy<Value = Prot> {
@@ -58,7 +58,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (at.clone(), any::<u8>()).prop_map(|(at, value)| Op::Write { at, value }),
         2 => (at.clone(), at.clone(), len.clone()).prop_map(|(from, to, len)| Op::Move { from, to, len }),
         1 => (at, len).prop_map(|(at, len)| Op::Forget { at, len }),
-        1 => Just(Op::Fork),
+        1 => (0..PAGES, any::<bool>()).prop_map(|(at, alone)| Op::Fork { at, alone }),
     ]
 }
 
@@ -168,8 +168,8 @@ impl World {
                     }
                 }
             }
-            Op::Fork => {
-                let child = real.fork(Arc::new(NoGuest)).unwrap();
+            Op::Fork { at, alone } => {
+                let child = real.fork(Arc::new(NoGuest), alone.then(|| start(at))).unwrap();
                 let copy = model.clone();
                 if self.real.len() == SPACES {
                     self.real.remove(SPACES - 1);

@@ -230,8 +230,11 @@ fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTa
         None if plan.has(CLONE_FS) => own.fs.clone(),
         None => own.fs.fork(),
     };
+    let only_stack = cx.task.is_last_in_memory().then_some(GuestAddr(cx.regs.rsp));
+    let memory =
+        if plan.has(CLONE_VM) { own.memory.clone() } else { fork_memory(&kernel, &own.memory, only_stack)? };
     let parts = Parts {
-        memory: if plan.has(CLONE_VM) { own.memory.clone() } else { fork_memory(&kernel, &own.memory)? },
+        memory,
         files: if plan.has(CLONE_FILES) { own.files.clone() } else { own.files.fork() },
         fs,
         uts: new.uts.unwrap_or_else(|| own.uts.clone()),
