@@ -37,6 +37,9 @@ impl SpaceBackend for Backend {
             .collect();
         self.0.apply(&ops)
     }
+    fn end(&self, mapped: GuestRange, bytes: u64, pages: Box<dyn Send>) {
+        self.0.end(mapped, bytes, pages);
+    }
     fn wrote(&self, range: GuestRange) {
         self.0.wrote(range);
     }

@@ -1,5 +1,6 @@
 //! The address space itself: state, construction, and how its parts are kept together.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -164,8 +165,26 @@ impl AddressSpace {
 
 impl Drop for AddressSpace {
     fn drop(&mut self) {
-        // The backend goes away with the space; the frames must be released.
-        self.clear();
+        self.update(|s| {
+            s.end();
+            s.clear();
+            Ok(())
+        })
+        .ok();
+    }
+}
+
+/// References to frames that an address space had.
+struct Given {
+    frames: Arc<FrameAllocator>,
+    runs: Vec<Run>,
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        for r in &self.runs {
+            self.frames.release(FileOffset(r.at), r.pages());
+        }
     }
 }
 
@@ -217,6 +236,18 @@ impl Inner {
         self.future = VmFlags::empty();
         self.spurious.clear();
         self.marks = Marks::default();
+    }
+    /// Leaves all that is resident to the backend: the guest will not run here again.
+    fn end(&mut self) {
+        let runs = self.resident.take(0, u64::MAX);
+        let mut mapped = runs.iter().filter(|r| r.mapped.is_some());
+        let first = mapped.next().map(|r| (r.start, r.end));
+        let last = mapped.next_back().map(|r| r.end);
+        let bytes = runs.iter().filter(|r| r.kind == Kind::Own).map(|r| r.end - r.start).sum();
+        let pages = Box::new(Given { frames: self.frames.clone(), runs });
+        if let Some((start, end)) = first {
+            self.backend.end(guest_range(start, last.unwrap_or(end)), bytes, pages);
+        }
     }
     /// Drops the resident pages in `start..end` that `which` selects, first from the hardware, then their frames.
     pub(crate) fn evict(&mut self, start: u64, end: u64, which: impl Fn(&Run) -> bool) {

@@ -1,5 +1,6 @@
 //! What callers give to an address space and get from it.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use abi::Errno;
@@ -95,6 +96,17 @@ pub trait SpaceBackend: Send + Sync {
     ///
     /// Errors: `ENOMEM` if the host refuses a mapping (the space then has the operations before it).
     fn apply(&self, ops: &[MapOp]) -> Result<(), Errno>;
+    /// The guest will not run here again, and the address space is about to go. All that is mapped lies in `mapped`; `pages` stands for the
+    /// frames, `bytes` of which are nobody else's: it is to be dropped as soon as no guest can reach them. Default: they are unmapped at once.
+    fn end(&self, mapped: GuestRange, bytes: u64, pages: Box<dyn Send>) {
+        let _ = bytes;
+        if self.apply(&[MapOp::Unmap { range: mapped }]).is_ok() {
+            drop(pages);
+        } else {
+            // Frames that the guest may still reach must never be used again.
+            core::mem::forget(pages);
+        }
+    }
     /// The kernel has stored to private pages in `range` that their mapping does not let the guest write. Default: nothing.
     fn wrote(&self, range: GuestRange) {
         let _ = range;

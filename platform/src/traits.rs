@@ -120,6 +120,17 @@ pub trait GuestSpace: Send + Sync + core::any::Any {
     ///
     /// Errors: `ENOMEM` if the host refuses a mapping (the space then has the operations before it).
     fn apply(&self, ops: &[MapOp]) -> Result<(), Errno>;
+    /// No guest thread will run here again, and the space is about to be dropped. All that is mapped lies in `mapped`; `pages` stands for
+    /// the memory, `bytes` of which are nobody else's: it is dropped as soon as no guest can reach that. Default: it is unmapped at once.
+    fn end(&self, mapped: GuestRange, bytes: u64, pages: Box<dyn Send>) {
+        let _ = bytes;
+        if self.apply(&[MapOp::Unmap { range: mapped }]).is_ok() {
+            drop(pages);
+        } else {
+            // What a guest may still reach must never be used again.
+            core::mem::forget(pages);
+        }
+    }
     /// The kernel has stored to private pages in `range` that the guest itself cannot write: a debugger's breakpoint, say. The guest
     /// sees it from now on. Default: nothing is to be done, as there are no copies.
     fn wrote(&self, range: GuestRange) {

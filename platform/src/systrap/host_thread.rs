@@ -177,6 +177,31 @@ impl ThreadShared {
     }
 }
 
+impl ThreadShared {
+    /// Has a thread that waits end. See [`ThreadShared::has_ended`].
+    pub(super) fn dismiss(&self) {
+        self.go(STATE_EXIT);
+    }
+
+    /// Waits a little until the thread has ended, by the host's word: what is in the area is the guest's to change, and only says when to ask.
+    /// True for a thread that was made before a guest was in the stub, as its number is known for certain.
+    pub(super) fn has_ended(&self) -> bool {
+        let word = self.control.atomic(self.area + AREA_TID);
+        for _ in 0..policy::END_LOOKS {
+            if self.stub.nursery.is_gone(self.stub.pid, self.tid) {
+                return true;
+            }
+            futex_wait(word, word.load(Ordering::SeqCst), Some(policy::END_LOOK));
+        }
+        false
+    }
+
+    /// Clears the area of a thread that has ended.
+    pub(super) fn wipe(&self) {
+        self.control.wipe(self.area, AREA_LEN);
+    }
+}
+
 /// Makes a host thread in a stub that keeps these parts of the floating-point state, which traps as soon as it is ready. Errors: `EAGAIN` and what the host refuses.
 pub(super) fn give_birth(
     stub: &Arc<Stub>,
@@ -214,6 +239,7 @@ pub(super) fn give_birth(
         | libc::CLONE_CHILD_CLEARTID;
     let tid = address + AREA_TID;
     let clone = [flags as u64, address + AREA_LEN, tid, tid, 0, 0];
+    lock(places).births += 1;
     let batch = [Op::new(libc::SYS_mmap, map), Op::new(libc::SYS_clone, clone).then(THEN_THREAD)];
     if let Err(e) = lock(&stub.mapper).run(&batch, &stub.dead) {
         lock(places).left.push((place, area));

@@ -24,6 +24,7 @@ mod nursery;
 mod patches;
 mod policy;
 mod ready;
+mod retired;
 mod rewrite;
 mod seed;
 mod shared;

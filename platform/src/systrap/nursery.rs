@@ -58,6 +58,16 @@ impl Stub {
     }
 }
 
+impl Stub {
+    /// Lets go of what was kept: the process maps nothing any more.
+    pub(super) fn let_go(&self) {
+        let mut population = lock(&self.nursery.population);
+        let patches = population.alive.get_mut(&self.pid).map(|alive| core::mem::take(&mut alive.patches));
+        drop(population);
+        drop(patches);
+    }
+}
+
 impl Drop for Stub {
     fn drop(&mut self) {
         self.nursery.kill(self.pid);
@@ -222,6 +232,15 @@ impl Nursery {
             }
         }
         Ok(area)
+    }
+
+    /// Whether the host knows no such thread of a stub that lives.
+    pub(super) fn is_gone(&self, pid: i32, tid: i32) -> bool {
+        // Under the lock, so that the process is not reaped and its number not reused.
+        let population = lock(&self.population);
+        // SAFETY: the call takes no pointers.
+        let asked = || unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, 0) };
+        population.alive.contains_key(&pid) && asked() != 0 && last_errno() == Errno::ESRCH
     }
 
     /// Sends the signal that makes a thread of a stub trap. The thread's number comes from where the guest can write, and the host refuses

@@ -26,8 +26,15 @@ pub(super) const PART_AFTER: i32 = 8;
 pub(super) const PART_PAUSE: i32 = 1000;
 /// Host threads of a space that are kept when their guest threads have ended: making one takes 100 µs, most of it for its filter.
 pub(super) const SPARE_THREADS: usize = 8;
-/// Stubs that are made ahead: `fork` and `execve` need one each.
+/// Stubs that are made ahead when there are none: `fork` and `execve` need one each.
 pub(super) const READY_STUBS: usize = 2;
+/// Stubs of ended spaces that are kept for the next ones. Emptying one takes a third of the time that it takes to end it and make another.
+pub(super) const KEPT_STUBS: usize = 4;
+/// Most memory that waits for stubs to be emptied.
+pub(super) const RETIRED_BYTES: u64 = 16 << 20;
+/// A thread that was told to end is asked for this often, and so long each time: it takes 20 µs, more on a busy host.
+pub(super) const END_LOOKS: u32 = 20;
+pub(super) const END_LOOK: Duration = Duration::from_micros(500);
 /// Longest sleep while guest threads run. A guest can disturb the doorbell, which all stubs share; this bounds what that costs others.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 

@@ -1,5 +1,7 @@
-//! Stubs made ahead: a thread of the sentry keeps some ready, each with a first host thread.
+//! Stubs made ahead: a thread of the sentry keeps some ready, each with a first host thread. It also empties those of spaces that have ended.
 
+use core::sync::atomic::Ordering;
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
 use abi::Errno;
@@ -8,6 +10,7 @@ use super::host_thread::{ThreadShared, give_birth};
 use super::lock;
 use super::nursery::{Nursery, Stub};
 use super::policy;
+use super::retired::Retired;
 use super::space::Places;
 
 /// A stub that nothing has been mapped in.
@@ -35,9 +38,20 @@ pub(super) struct Ready {
 #[derive(Default)]
 struct State {
     stubs: Vec<Prepared>,
+    /// What is to be emptied, and how much memory waits for that.
+    retired: VecDeque<Retired>,
+    bytes: u64,
     /// Set once stubs are wanted.
     kind: Option<ThreadKind>,
     stop: bool,
+}
+
+impl State {
+    fn pop_retired(&mut self) -> Option<Retired> {
+        let retired = self.retired.pop_front()?;
+        self.bytes -= retired.bytes();
+        Some(retired)
+    }
 }
 
 impl Ready {
@@ -55,16 +69,36 @@ impl Ready {
         runs.recv().map_err(|_| Errno::EAGAIN)
     }
 
-    /// A stub that was made ahead, or `None`; one more will be made.
+    /// A stub without a guest that is there already, or `None`. There will be more.
     pub(super) fn take(&self, kind: ThreadKind) -> Option<Prepared> {
         let mut state = lock(&self.state);
         state.kind = Some(kind);
-        self.changed.notify_one();
-        loop {
-            let prepared = state.stubs.pop()?;
-            if !prepared.stub.dead.load(core::sync::atomic::Ordering::SeqCst) {
+        while let Some(prepared) = state.stubs.pop() {
+            if !prepared.stub.dead.load(Ordering::SeqCst) {
+                if state.stubs.is_empty() {
+                    self.changed.notify_one();
+                }
                 return Some(prepared);
             }
+        }
+        let retired = state.pop_retired();
+        self.changed.notify_one();
+        drop(state);
+        retired?.renew(Some(kind))
+    }
+
+    /// Takes the stub of a space that has ended.
+    pub(super) fn retire(&self, mut retired: Retired) {
+        let mut state = lock(&self.state);
+        if state.stop || state.bytes + retired.bytes() > policy::RETIRED_BYTES {
+            drop(state);
+            retired.release();
+            state = lock(&self.state);
+        }
+        if !state.stop {
+            state.bytes += retired.bytes();
+            state.retired.push_back(retired);
+            self.changed.notify_one();
         }
     }
 
@@ -73,35 +107,38 @@ impl Ready {
         let mut state = lock(&self.state);
         state.stop = true;
         let stubs = core::mem::take(&mut state.stubs);
+        let retired = core::mem::take(&mut state.retired);
         self.changed.notify_one();
         drop(state);
-        drop(stubs);
+        drop((stubs, retired));
     }
 
     fn make_stubs(&self, nursery: &Weak<Nursery>) {
         let mut state = lock(&self.state);
-        loop {
-            if state.stop {
-                return;
-            }
-            let kind = state.kind.filter(|_| state.stubs.len() < policy::READY_STUBS);
-            let Some(kind) = kind else {
+        while !state.stop {
+            let made = if let Some(retired) = state.pop_retired() {
+                let wish = state.kind.filter(|_| state.stubs.len() < policy::KEPT_STUBS);
+                drop(state);
+                retired.renew(wish)
+            } else if let Some(kind) = state.kind.filter(|_| state.stubs.len() < policy::READY_STUBS) {
+                drop(state);
+                let made = nursery.upgrade().and_then(|n| prepare(&n, kind).ok());
+                if made.is_none() {
+                    // Whoever needs one next is told, and has this tried again.
+                    lock(&self.state).kind = None;
+                }
+                made
+            } else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            drop(state);
-            let made = nursery.upgrade().ok_or(Errno::ESRCH).and_then(|n| prepare(&n, kind));
             state = lock(&self.state);
-            match made {
-                Ok(prepared) if !state.stop => state.stubs.push(prepared),
-                Ok(prepared) => {
-                    drop(state);
-                    drop(prepared);
-                    state = lock(&self.state);
-                }
-                // Whoever needs one next is told, and has this tried again.
-                Err(_) => state.kind = None,
+            if state.stop {
+                drop(state);
+                drop(made);
+                return;
             }
+            state.stubs.extend(made);
         }
     }
 }

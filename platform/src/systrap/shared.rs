@@ -92,13 +92,18 @@ impl SharedFile {
         unsafe { self.at(offset, 8).cast::<u64>().write_volatile(value) }
     }
 
+    /// Makes words zero.
+    pub(super) fn wipe(&self, offset: u64, len: u64) {
+        (offset..offset + len).step_by(8).for_each(|at| self.write(at, 0));
+    }
+
     /// Makes whole pages zero, and gives their memory back.
     pub(super) fn clear(&self, offset: u64, len: u64) {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         let _ = self.at(offset, len);
         // SAFETY: the call takes no pointers; holes read as zeros, so the mapping stays valid.
         if unsafe { libc::fallocate(self.fd(), mode, offset as libc::off_t, len as libc::off_t) } != 0 {
-            (offset..offset + len).step_by(8).for_each(|at| self.write(at, 0));
+            self.wipe(offset, len);
         }
     }
 

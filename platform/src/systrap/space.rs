@@ -12,6 +12,7 @@ use super::layout::*;
 use super::mapper::Op;
 use super::nursery::Stub;
 use super::ready::Prepared;
+use super::retired::{Left, Retired};
 use super::rewrite::{Rewriting, Rewritten};
 use super::{Handle, lock};
 use crate::map_op::{coalesce, prot};
@@ -113,9 +114,20 @@ pub(super) struct Space {
     pub(super) spare: Mutex<Vec<Arc<ThreadShared>>>,
 }
 
+impl Drop for Space {
+    fn drop(&mut self) {
+        let places = core::mem::take(&mut *lock(&self.places));
+        let seats = core::mem::take(&mut *lock(&self.spare));
+        let left = lock(&self.state).left.take();
+        self.handle.ready.retire(Retired::new(self.stub.clone(), places, seats, left));
+    }
+}
+
 /// What is mapped in the stub, by the guest and for it.
 #[derive(Default)]
 pub(super) struct State {
+    /// What its guest has left, when there is none any more.
+    left: Option<Left>,
     pub(super) mapped: Mapped,
     pub(super) rewritten: Rewritten,
 }
@@ -125,6 +137,8 @@ pub(super) struct State {
 pub(super) struct Places {
     pub(super) left: Vec<(u64, u64)>,
     pub(super) used: u64,
+    /// How many threads were made.
+    pub(super) births: u64,
 }
 
 impl SystrapSpace {
@@ -198,6 +212,10 @@ impl GuestSpace for SystrapSpace {
             }
         }
         self.0.carry_out(&calls)
+    }
+
+    fn end(&self, mapped: GuestRange, bytes: u64, pages: Box<dyn Send>) {
+        lock(&self.0.state).left = Some(Left { mapped, bytes, pages });
     }
 
     fn wrote(&self, range: GuestRange) {
