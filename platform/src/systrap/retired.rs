@@ -63,15 +63,18 @@ impl Retired {
 
     /// Makes the stub ready for another guest, with a new thread. `None` if that cannot be or there is no `wish` for it: the stub then ends.
     pub(super) fn renew(mut self, wish: Option<ThreadKind>) -> Option<Prepared> {
-        let seat = self.seat.take().filter(|_| wish.is_some());
-        if let Some(seat) = &seat {
-            seat.dismiss();
-        }
-        self.release();
-        let (seat, kind) = (seat?, wish?);
-        let base = self.stub.nursery.base;
+        let Some((seat, kind)) = self.seat.take().zip(wish) else {
+            self.release();
+            return None;
+        };
+        seat.dismiss();
         // All of it: trampolines, too, and what the host gives every process.
-        lock(&self.stub.mapper).run(&[unmap(0, base)], &self.stub.dead).ok()?;
+        let unmapped = lock(&self.stub.mapper).run(&[unmap(0, self.stub.nursery.base)], &self.stub.dead);
+        if unmapped.is_err() {
+            self.release();
+            return None;
+        }
+        self.left = None;
         if !seat.has_ended() {
             return None;
         }
