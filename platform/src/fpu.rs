@@ -8,6 +8,10 @@ const MXCSR_MASK: usize = 28;
 // Where the host's kernel leaves XCR0 in the part of the legacy area that software may use.
 const SW_XFEATURES: usize = 464;
 const SW_RESERVED_END: usize = 512;
+#[cfg(feature = "systrap")]
+const X87_REGISTERS: core::ops::Range<usize> = 32..160;
+#[cfg(feature = "systrap")]
+const XMM_REGISTERS: core::ops::Range<usize> = 160..416;
 const HEADER: usize = 512;
 const HEADER_END: usize = 576;
 const X87_AND_SSE: u64 = 3;
@@ -20,12 +24,23 @@ fn u32_at(b: &[u8], at: usize) -> u32 {
     b.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
+/// Where a part of the state lies in an area of the standard format, as the processor says.
+#[cfg(feature = "systrap")]
+fn part(feature: u32) -> core::ops::Range<usize> {
+    const STATE_LEAF: u32 = 0xd;
+    let leaf = core::arch::x86_64::__cpuid_count(STATE_LEAF, feature);
+    leaf.ebx as usize..(leaf.ebx + leaf.eax) as usize
+}
+
 /// What the host told about its `XSAVE` areas.
 #[derive(Clone, Debug)]
 pub(crate) struct FpuLayout {
     pub(crate) size: usize,
     pub(crate) xfeatures: u64,
     mxcsr_mask: u32,
+    /// Where the parts after the first two are, by the number of their feature.
+    #[cfg(feature = "systrap")]
+    parts: Vec<(u32, core::ops::Range<usize>)>,
     software: [u8; SW_RESERVED_END - SW_XFEATURES],
 }
 
@@ -36,9 +51,12 @@ impl FpuLayout {
             return None;
         }
         let mask = u32_at(b, MXCSR_MASK);
+        let xfeatures = u64_at(b, SW_XFEATURES);
         Some(FpuLayout {
             size: b.len(),
-            xfeatures: u64_at(b, SW_XFEATURES),
+            xfeatures,
+            #[cfg(feature = "systrap")]
+            parts: (2..63).filter(|n| xfeatures >> n & 1 != 0).map(|n| (n, part(n))).collect(),
             mxcsr_mask: if mask == 0 { 0xffbf } else { mask },
             software: b[SW_XFEATURES..SW_RESERVED_END].try_into().ok()?,
         })
@@ -52,12 +70,25 @@ impl FpuLayout {
         FpuState(bytes)
     }
 
-    /// A state that the processor has written into zeros, which leaves out what is in its initial state.
+    /// A state from an area that the processor has written, which leaves out what is in its initial state.
     #[cfg(feature = "systrap")]
     pub(crate) fn saved(&self, bytes: Vec<u8>) -> FpuState {
         let mut state = self.with_software(bytes);
-        if u64_at(&state.0, HEADER) & 1 == 0 {
-            state.0[FCW..FCW + 2].copy_from_slice(&0x37fu16.to_le_bytes());
+        let b = &mut state.0;
+        let present = u64_at(b, HEADER);
+        let is_absent = |feature: u32| present >> feature & 1 == 0;
+        if is_absent(0) {
+            b[..MXCSR].fill(0);
+            b[X87_REGISTERS].fill(0);
+            b[FCW..FCW + 2].copy_from_slice(&0x37fu16.to_le_bytes());
+        }
+        if is_absent(1) {
+            b[XMM_REGISTERS].fill(0);
+        }
+        for (_, part) in self.parts.iter().filter(|(feature, _)| is_absent(*feature)) {
+            if let Some(part) = b.get_mut(part.clone()) {
+                part.fill(0);
+            }
         }
         state
     }
@@ -104,6 +135,18 @@ mod tests {
         l.sanitize(&mut s);
         assert_eq!(u64_at(&s.0, HEADER), 7);
         assert_eq!(u32_at(&s.0, MXCSR), 0xffbf);
+        #[cfg(feature = "systrap")]
+        {
+            // What the processor has left out holds whatever was there before.
+            let mut b = vec![0xee; 832];
+            b[HEADER..HEADER + 8].fill(0);
+            assert_eq!(u64_at(&l.saved(b.clone()).0, 0) & 0xffff, 0x37f);
+            assert!(l.saved(b.clone()).0[X87_REGISTERS.start..416].iter().all(|b| *b == 0));
+            assert!(l.saved(b.clone()).0[576..].iter().all(|b| *b == 0));
+            b[HEADER] = 7;
+            assert_eq!(l.saved(b.clone()).0[..SW_XFEATURES], b[..SW_XFEATURES]);
+            assert_eq!(l.saved(b.clone()).0[SW_RESERVED_END..], b[SW_RESERVED_END..]);
+        }
         s.0.truncate(512);
         l.sanitize(&mut s);
         assert_eq!((s.0.len(), u64_at(&s.0, HEADER)), (832, 3));

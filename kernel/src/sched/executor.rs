@@ -30,6 +30,14 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn push(&self, r: Arc<Runnable>) {
+        self.push_behind(r, 0);
+    }
+    /// As [`Queue::push`], after a poll that ended because others should get their turn: the caller is about to take the first of those
+    /// that wait, and the pushed one can do without another worker as long as there is only one before it.
+    pub(super) fn push_again(&self, r: Arc<Runnable>) {
+        self.push_behind(r, 1);
+    }
+    fn push_behind(&self, r: Arc<Runnable>, patience: usize) {
         let waiting = {
             let mut ready = self.ready.lock();
             ready.push_back(r);
@@ -39,7 +47,7 @@ impl Queue {
         let sleeping = self.sleeping.load(Ordering::SeqCst);
         // A worker that is awake, most often the caller, takes the first one as soon as it can: sooner than another could be woken.
         let awake = self.workers.load(Ordering::SeqCst).saturating_sub(sleeping);
-        if sleeping > 0 && waiting > awake {
+        if sleeping > 0 && waiting > awake + patience {
             self.idle.wake();
         }
     }

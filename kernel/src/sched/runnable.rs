@@ -63,7 +63,9 @@ impl Runnable {
         drop(slot);
         if self.state.compare_exchange(RUNNING, IDLE, Ordering::SeqCst, Ordering::SeqCst).is_err() {
             self.state.store(QUEUED, Ordering::SeqCst);
-            self.enqueue();
+            if let Some(queue) = self.queue.upgrade() {
+                queue.push_again(self.clone());
+            }
         }
         false
     }

@@ -2,12 +2,13 @@
 
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use core::time::Duration;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::cpus::Cpus;
 use super::host_thread::{ThreadShared, Trapped};
 use super::layout::*;
 use super::lock;
+use super::nursery::Stub;
 use super::policy;
 use super::shared::{SharedFile, futex_wait, futex_wake};
 
@@ -22,6 +23,9 @@ pub(super) struct Bell {
     sleepers: AtomicUsize,
     cpus: usize,
     allowed: Cpus,
+    /// Those that wait and are to sleep as soon as the next one has been resumed, and how many they are.
+    resting: Mutex<Vec<Weak<ThreadShared>>>,
+    resting_count: AtomicUsize,
     /// How often in a row a worker was on the processor of its guest.
     together: AtomicI32,
 }
@@ -45,12 +49,17 @@ impl Bell {
             sleepers: AtomicUsize::new(0),
             cpus,
             allowed: Cpus::allowed(),
+            resting: Mutex::default(),
+            resting_count: AtomicUsize::new(0),
             together: AtomicI32::new(0),
         }
     }
 
-    /// Looks for the trap of a thread that has just been resumed, as long as that pays, and meanwhile for the traps of others.
-    pub(super) fn look_for(&self, thread: &ThreadShared) -> Found {
+    /// Looks for the trap of a thread that has just been resumed, as long as that pays, and meanwhile for the traps of others. What waits
+    /// for the worker meanwhile has to be `patient` for a few looks: if the thread is about to wait for one of those, they can change
+    /// places without the host.
+    pub(super) fn look_for(&self, thread: &ThreadShared, patient: bool) -> Found {
+        let mut patience = if patient { policy::PATIENT_LOOKS } else { 0 };
         let others = self.count.load(Ordering::Relaxed);
         let spins = if self.is_apart(thread) { policy::resume_spins(self.cpus, others + 1) } else { 1 };
         if others > 0 {
@@ -58,7 +67,10 @@ impl Bell {
         }
         for spin in 0..spins {
             if self.backlog.load(Ordering::Relaxed) > 0 {
-                return Found::Others;
+                if patience == 0 {
+                    return Found::Others;
+                }
+                patience -= 1;
             }
             if let Some(how) = thread.trapped() {
                 return Found::Trap(how);
@@ -123,6 +135,34 @@ impl Bell {
         (running.len() < before, running.len())
     }
 
+    /// As [`Bell::poll`]. Returns whether there were any, and whether a thread of this stub still runs.
+    pub(super) fn poll_for(&self, stub: &Stub) -> (bool, bool) {
+        let (found, _) = self.poll();
+        (found, lock(&self.running).iter().any(|t| core::ptr::eq(&*t.stub, stub)))
+    }
+
+    /// Has a thread, which waits, sleep once the next one has been resumed, or when there is none to resume. Not sooner: the host would
+    /// find its processor idle, and a wake-up of another thread there takes far longer than when the two change places.
+    pub(super) fn rest_soon(&self, thread: &Arc<ThreadShared>) {
+        let mut resting = lock(&self.resting);
+        resting.push(Arc::downgrade(thread));
+        self.resting_count.store(resting.len(), Ordering::Relaxed);
+    }
+
+    /// Sends those to sleep that are to, but not the one that was just resumed.
+    pub(super) fn settle(&self, resumed: Option<&ThreadShared>) {
+        if self.resting_count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut resting = lock(&self.resting);
+        for thread in resting.drain(..).filter_map(|t| t.upgrade()) {
+            if !resumed.is_some_and(|r| core::ptr::eq(r, &*thread)) {
+                thread.rest();
+            }
+        }
+        self.resting_count.store(0, Ordering::Relaxed);
+    }
+
     fn want_ringing(&self, wanted: bool) {
         self.control.store(BELL_WANTED, u32::from(wanted));
     }
@@ -144,6 +184,7 @@ impl Bell {
     /// Sleeps until somebody has rung since `epoch` was read, a thread has trapped, or `timeout` has passed. May return early. Only the
     /// `last` worker that is awake watches threads first, and asks them to ring.
     pub(super) fn sleep(&self, epoch: u32, timeout: Option<Duration>, last: bool) {
+        self.settle(None);
         if last && self.look_around(epoch) {
             return;
         }

@@ -77,12 +77,6 @@ impl Frame<'_> {
         }
     }
 
-    /// Clears the place for [`STATE_SAVE`], since the processor leaves out what is in its initial state.
-    pub(super) fn clear_saved_fpu(&self, layout: &FpuLayout) {
-        const ZEROS: [u8; AREA_FPU_LEN as usize] = [0; AREA_FPU_LEN as usize];
-        self.control.copy_in(self.area + AREA_FPU, &ZEROS[..layout.size.min(ZEROS.len())]);
-    }
-
     /// The state that the thread has saved.
     pub(super) fn saved_fpu(&self, layout: &FpuLayout) -> FpuState {
         let mut bytes = vec![0; layout.size];

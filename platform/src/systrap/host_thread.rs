@@ -105,6 +105,7 @@ impl ThreadShared {
         let next = |state| match state {
             STATE_TRAPPED => Some(STATE_SLEEPING),
             STATE_FAST => Some(STATE_FAST_SLEEPING),
+            STATE_SAVE => Some(STATE_SAVE_REST),
             _ => None,
         };
         let _ = word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
@@ -113,9 +114,10 @@ impl ThreadShared {
     /// Has a thread that waits in [`Trapped::Call`] save its floating-point state. Errors: `ESRCH` if it does not, for which only its
     /// guest can be the cause.
     pub(super) fn save_fpu(&self, layout: &FpuLayout) -> Result<FpuState, Errno> {
-        let frame = self.frame();
-        frame.clear_saved_fpu(layout);
-        self.go(STATE_SAVE);
+        // It may be at it already.
+        if self.trapped() == Some(Trapped::Call) {
+            self.save();
+        }
         let word = self.control.atomic(self.area + AREA_STATE);
         // On one processor the thread can only save while the caller sleeps.
         let mut looks = if self.shares_cpu() { 0 } else { policy::SAVE_LOOKS };
@@ -128,10 +130,46 @@ impl ThreadShared {
                 return Err(Errno::ESRCH);
             } else {
                 sleeps -= 1;
-                futex_wait(word, STATE_SAVE, Some(policy::TICK));
+                self.control.store(self.area + SAVE_WATCHED, 1);
+                let state = word.load(Ordering::SeqCst);
+                if matches!(state, STATE_SAVE | STATE_SAVE_REST) {
+                    futex_wait(word, state, Some(policy::TICK));
+                }
+                self.control.store(self.area + SAVE_WATCHED, 0);
             }
         }
-        Ok(frame.saved_fpu(layout))
+        Ok(self.frame().saved_fpu(layout))
+    }
+
+    /// Tells a thread that waits in [`Trapped::Call`] to save its floating-point state.
+    pub(super) fn save(&self) {
+        self.go(STATE_SAVE);
+    }
+
+    /// As [`ThreadShared::save`], if it polls. Returns whether it does.
+    pub(super) fn begin_save(&self) -> bool {
+        let word = self.control.atomic(self.area + AREA_STATE);
+        word.compare_exchange(STATE_FAST, STATE_SAVE, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Waits a little until it has saved what it was told to, if it was. Returns whether it has.
+    pub(super) fn await_saved(&self) -> bool {
+        let word = self.control.atomic(self.area + AREA_STATE);
+        let mut looks = if self.shares_cpu() { 0 } else { policy::SAVE_LOOKS };
+        while matches!(word.load(Ordering::Acquire), STATE_SAVE | STATE_SAVE_REST) {
+            if looks == 0 {
+                return false;
+            }
+            looks -= 1;
+            core::hint::spin_loop();
+        }
+        true
+    }
+
+    /// Whether it waits and looks for an answer, rather than sleeping.
+    pub(super) fn polls(&self) -> bool {
+        let state = self.control.atomic(self.area + AREA_STATE).load(Ordering::Acquire);
+        matches!(state, STATE_TRAPPED | STATE_FAST | STATE_SAVE)
     }
 
     /// Wakes the owner.
@@ -223,6 +261,7 @@ pub(super) fn give_birth(
     control.store(area + AREA_KICKED, 0);
     control.store(area + AREA_WORKER_CPU, u32::MAX);
     control.store(area + LOAD_FPU, 0);
+    control.store(area + SAVE_WATCHED, 0);
     control.write(area + SELF_NEGATED, address.wrapping_neg());
     control.write(area + ENTRY, nursery.base + CODE + code::call());
     control.write(area + FLAGS_STACK, address + C_FLAGS + 8);

@@ -81,6 +81,8 @@ pub(super) const AREA_SPIN: u64 = 296;
 pub(super) const AREA_KICKED: u64 = 300;
 /// The processor of the worker that resumed the thread last.
 pub(super) const AREA_WORKER_CPU: u64 = 304;
+/// Whether the sentry sleeps until the thread has saved its floating-point state.
+pub(super) const SAVE_WATCHED: u64 = 308;
 // For traps by signal.
 pub(super) const AREA_SIGNAL: u64 = 320;
 pub(super) const AREA_TID: u64 = 324;
@@ -117,6 +119,8 @@ pub(super) const STATE_FAST_SLEEPING: u32 = 5;
 pub(super) const STATE_SAVE: u32 = 6;
 /// The thread, which was in one of these two states, is to load all registers.
 pub(super) const STATE_LOAD: u32 = 7;
+/// As [`STATE_SAVE`], and then to sleep.
+pub(super) const STATE_SAVE_REST: u32 = 8;
 
 /// It makes a system call.
 pub(super) const REASON_CALL: u32 = 0;

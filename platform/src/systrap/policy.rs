@@ -24,8 +24,16 @@ pub(super) const SAVE_SLEEPS: u32 = 100;
 /// again before so many times more: moving takes 20 µs.
 pub(super) const PART_AFTER: i32 = 8;
 pub(super) const PART_PAUSE: i32 = 1000;
-/// Host threads of a space that are kept when their guest threads have ended: making one takes 100 µs, most of it for its filter.
-pub(super) const SPARE_THREADS: usize = 8;
+/// Seats of a space that are kept while nobody sits there: making one takes 100 µs, most of it for its filter, and each holds 40 KiB of
+/// the host's memory.
+pub(super) const VACANT_SEATS: usize = 16;
+/// A worker that has resumed a thread looks so often for its next trap though others wait: a thread that has woken another one often
+/// waits for it next. So many traps in a row may be found that way, then the others get their turn.
+pub(super) const PATIENT_LOOKS: u32 = 30;
+pub(super) const PATIENT_TRAPS: u32 = 2;
+/// A guest thread for which a seat would have to be woken looks this often for one that another thread leaves. All looks together take less
+/// than a wake-up.
+pub(super) const SEAT_LOOKS: u32 = 24;
 /// Stubs that are made ahead when there are none: `fork` and `execve` need one each.
 pub(super) const READY_STUBS: usize = 2;
 /// Stubs of ended spaces that are kept for the next ones. Emptying one takes a third of the time that it takes to end it and make another.

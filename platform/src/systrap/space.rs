@@ -7,13 +7,13 @@ use abi::Errno;
 use kcore::addr::GuestRange;
 use kcore::host::MemoryFile;
 
-use super::host_thread::ThreadShared;
 use super::layout::*;
 use super::mapper::Op;
 use super::nursery::Stub;
 use super::ready::Prepared;
 use super::retired::{Left, Retired};
 use super::rewrite::{Rewriting, Rewritten};
+use super::seats::Seats;
 use super::{Handle, lock};
 use crate::map_op::{coalesce, prot};
 use crate::{Access, GuestSpace, Landlord, MapOp};
@@ -110,14 +110,13 @@ pub(super) struct Space {
     pub(super) rewriting: Rewriting,
     /// Places for areas: those that ended threads have left, and how many were ever used.
     pub(super) places: Mutex<Places>,
-    /// Host threads that wait for a guest thread, or will soon.
-    pub(super) spare: Mutex<Vec<Arc<ThreadShared>>>,
+    pub(super) seats: Seats,
 }
 
 impl Drop for Space {
     fn drop(&mut self) {
         let places = core::mem::take(&mut *lock(&self.places));
-        let seats = core::mem::take(&mut *lock(&self.spare));
+        let seats = self.seats.drain();
         let left = lock(&self.state).left.take();
         self.handle.ready.retire(Retired::new(self.stub.clone(), places, seats, left));
     }
@@ -149,7 +148,7 @@ impl SystrapSpace {
             state: Mutex::default(),
             rewriting: Rewriting::default(),
             places: prepared.places,
-            spare: Mutex::new(prepared.thread.into_iter().collect()),
+            seats: Seats::new(prepared.thread),
         }))
     }
 

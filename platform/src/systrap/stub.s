@@ -335,6 +335,8 @@ picket_stub_rewait:
     je 57b
     cmp r11d, {save}
     je 72f
+    cmp r11d, {save_rest}
+    je 72f
     cmp dword ptr gs:[{area_kicked}], 0
     jne 68b
     jmp picket_stub_load
@@ -343,14 +345,27 @@ picket_stub_rewait:
     mov eax, gs:[{xmask}]
     mov edx, gs:[{xmask} + 4]
     xsave64 [r11 + {area_fpu}]
+    mov eax, {save}
     mov ecx, {fast}
-    xchg gs:[{area_state}], ecx
+    lock cmpxchg gs:[{area_state}], ecx
+    je 73f
+    cmp eax, {save_rest}
+    jne 73f // answered meanwhile
+    mov ecx, {fast_sleeping}
+    lock cmpxchg gs:[{area_state}], ecx
+73:
+    cmp dword ptr gs:[{save_watched}], 0
+    je 74f
     rdgsbase rdi
     mov esi, 1 // FUTEX_WAKE
     mov edx, 1
     mov eax, 202
     syscall
-    jmp picket_stub_rewait
+    mov rdi, gs:[{c_rdi}]
+    mov rsi, gs:[{c_rsi}]
+74:
+    mov rdx, gs:[{c_rdx}]
+    jmp 61b
 75:
     test r11d, r11d
     jnz 70b

@@ -1,49 +1,25 @@
 //! Guest threads.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use core::task::{Context, Poll};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use abi::Errno;
 
 use super::Handle;
 use super::bell::Found;
-use super::code::{self, Stage};
 use super::host_thread::{ThreadShared, Trapped, give_birth};
 use super::layout::*;
 use super::lock;
 use super::policy;
-use super::rewrite::Place;
+use super::seats::Found as Seat;
 use super::space::{Space, SystrapSpace};
+use super::tenant::Tenant;
 use crate::{FpuState, GuestSpace, GuestThread, Kick, Trap, UserRegs};
 
 const TRAP_FLAG: u64 = 0x100;
 /// Kicks and other events without a meaning that one call deals with before others get their turn.
 const EMPTY_EVENTS: u32 = 16;
-
-/// Interrupts a guest thread, whatever runs it.
-#[derive(Default)]
-struct Kicker {
-    owed: AtomicBool,
-    running: AtomicBool,
-    host: Mutex<Option<Arc<ThreadShared>>>,
-}
-
-impl Kick for Kicker {
-    fn kick(&self) {
-        if !self.owed.swap(true, Ordering::SeqCst)
-            && self.running.load(Ordering::SeqCst)
-            && let Some(t) = &*lock(&self.host)
-        {
-            t.kick();
-        }
-    }
-    fn rest(&self) {
-        if let Some(t) = &*lock(&self.host) {
-            t.rest();
-        }
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -56,37 +32,45 @@ enum Phase {
 
 /// A guest thread of the systrap backend.
 pub struct SystrapThread {
-    handle: Arc<Handle>,
-    space: Arc<Space>,
-    /// Its place belongs to `space`.
+    pub(super) handle: Arc<Handle>,
+    pub(super) space: Arc<Space>,
+    /// Its seat, which belongs to `space`; or the one that it has left, if the tenant is away.
     host: Option<Arc<ThreadShared>>,
-    kicker: Arc<Kicker>,
+    tenant: Arc<Tenant>,
     phase: Phase,
-    /// State to load before the next run; empty while the host thread has the valid one.
-    fpu: Option<FpuState>,
+    /// State to load before the next run; empty while the valid one is in the seat, or where who took the seat has put it.
+    pub(super) fpu: Option<FpuState>,
     /// How the host thread waits, while it does.
-    trapped: Trapped,
+    pub(super) trapped: Trapped,
     /// The registers that a host thread which waits in [`Trapped::Call`] has, or that it has not got round to loading.
-    last: UserRegs,
+    pub(super) last: UserRegs,
     /// Whether the host thread has been told to load registers and has not trapped since for another reason than a kick.
-    loading: bool,
+    pub(super) loading: bool,
     /// The space's number of trampolines when the host thread was resumed: those that have gone since it may have entered before.
     generation: u32,
+    /// How many of its next traps may be waited for while others wait.
+    patience: u32,
+    /// How often it will look for a seat that another thread leaves.
+    looks: u32,
 }
 
 impl SystrapThread {
     pub(super) fn new(handle: &Arc<Handle>, space: &SystrapSpace) -> SystrapThread {
+        let space = space.0.clone();
+        space.seats.count(true);
         SystrapThread {
             handle: handle.clone(),
-            space: space.0.clone(),
+            tenant: Tenant::new(&space),
+            space,
             host: None,
-            kicker: Arc::default(),
             phase: Phase::Idle,
             fpu: None,
             trapped: Trapped::Signal,
             last: UserRegs::default(),
             loading: false,
             generation: 0,
+            patience: policy::PATIENT_TRAPS,
+            looks: policy::SEAT_LOOKS,
         }
     }
 
@@ -126,6 +110,7 @@ impl SystrapThread {
         }
         self.phase = Phase::Running;
         thread.go(state);
+        self.handle.bell.settle(Some(thread));
         Ok(())
     }
 
@@ -135,20 +120,19 @@ impl SystrapThread {
         *regs == expected
     }
 
-    fn take_kick(&self) -> bool {
-        self.kicker.owed.load(Ordering::SeqCst) && self.kicker.owed.swap(false, Ordering::SeqCst)
-    }
-
     /// Looks for the next trap a little, then has the waker woken for it.
-    fn await_trap(&self, thread: &Arc<ThreadShared>, cx: &Context<'_>, resumed: bool) -> Poll<Trapped> {
+    fn await_trap(&mut self, thread: &Arc<ThreadShared>, cx: &Context<'_>, resumed: bool) -> Poll<Trapped> {
         let found = if resumed {
-            self.handle.bell.look_for(thread)
+            self.handle.bell.look_for(thread, self.patience > 0)
         } else {
             thread.trapped().map_or(Found::Nothing, Found::Trap)
         };
         if let Found::Trap(how) = found {
+            let others_wait = self.handle.bell.backlog().load(Ordering::Relaxed) > 0;
+            self.patience = if others_wait { self.patience.saturating_sub(1) } else { policy::PATIENT_TRAPS };
             return Poll::Ready(how);
         }
+        self.patience = policy::PATIENT_TRAPS;
         {
             let mut waker = lock(&thread.waker);
             let watched = waker.is_some();
@@ -172,156 +156,105 @@ impl SystrapThread {
     }
 
     fn stopped(&mut self, result: Result<Trap, Errno>) -> Poll<Result<Trap, Errno>> {
-        self.kicker.running.store(false, Ordering::Relaxed);
+        self.tenant.set_running(false);
         self.phase = Phase::Idle;
         Poll::Ready(result)
     }
 
-    /// What the host thread, which has trapped, tells of: `None` for a kick.
-    fn event(&mut self, thread: &ThreadShared, regs: &mut UserRegs) -> Result<Option<Trap>, Errno> {
-        match self.trapped {
-            Trapped::Lost => Err(Errno::ESRCH),
-            Trapped::Call => Ok(self.call_event(thread, regs)),
-            Trapped::Signal => self.signal_event(thread, regs),
-        }
-    }
-
-    fn call_event(&mut self, thread: &ThreadShared, regs: &mut UserRegs) -> Option<Trap> {
-        let frame = thread.frame();
-        let is_kick = frame.control.load(frame.area + REASON) == REASON_KICK;
-        if is_kick && self.loading {
-            // Nothing has been loaded.
-            if frame.take_load_fpu() {
-                self.fpu = Some(frame.saved_fpu(&self.handle.layout));
-            }
-            return None;
-        }
-        self.loading = false;
-        *regs = frame.call_registers();
-        self.last = *regs;
-        if is_kick { None } else { Some(Trap::Syscall) }
-    }
-
-    fn signal_event(&mut self, thread: &ThreadShared, regs: &mut UserRegs) -> Result<Option<Trap>, Errno> {
-        let frame = thread.frame();
-        let (trap, now) = frame.trap()?;
-        let was_loading = core::mem::take(&mut self.loading);
-        let in_code = now.rip.wrapping_sub(self.handle.nursery.base + CODE);
-        let stage = if in_code < CODE_LEN { code::stage(in_code) } else { None };
-        if stage == Some(Stage::Loading) && was_loading {
-            if frame.take_load_fpu() {
-                self.fpu = Some(frame.saved_fpu(&self.handle.layout));
-            }
-            return Ok(trap);
-        }
-        *regs = now;
-        let call = |regs: &mut UserRegs, ret: u64| {
-            (regs.rip, regs.rcx, regs.r11, regs.orig_rax) = (ret, ret, regs.eflags, regs.rax);
-            Ok(Some(Trap::Syscall))
-        };
-        match stage {
-            Some(Stage::Before) => return call(regs, now.rcx),
-            Some(Stage::Posting) => {
-                regs.rsp = frame.call_stack();
-                return call(regs, frame.call_return());
-            }
-            Some(Stage::After) => {
-                let answered = frame.call_registers();
-                (regs.rax, regs.eflags, regs.rip) = (answered.rax, answered.eflags, answered.rip);
-                (regs.rcx, regs.r11) = (answered.rip, answered.eflags);
-                return Ok(trap);
-            }
-            Some(Stage::Loading) | None => {}
-        }
-        match self.space.place(now.rip) {
-            Some(Place::Call { ret, number }) => {
-                if trap != Some(Trap::Syscall) {
-                    regs.rax = number.map_or(regs.rax, u64::from);
-                    return call(regs, ret);
-                }
-                (regs.rip, regs.rcx, regs.r11) = (ret, ret, regs.eflags);
-            }
-            Some(Place::At(address)) => {
-                regs.rip = address;
-                // The trampoline has gone after the answer. The code that it has for then touches no memory, so that this is the only fault.
-                if matches!(trap, Some(Trap::Fault { .. })) {
-                    return Ok(None);
-                }
-            }
-            // It is sent on from there when it next runs.
-            Some(Place::Moved) if is_invalid_opcode(trap) => return Ok(None),
-            Some(Place::Moved) => {}
-            None if trap == Some(Trap::Syscall) => self.space.consider(now.rip, now.orig_rax),
-            None => {}
-        }
-        Ok(trap)
-    }
-
     fn release_host(&mut self) {
-        self.kicker.running.store(false, Ordering::Relaxed);
-        lock(&self.kicker.host).take();
-        if let Some(t) = self.host.take() {
-            let waits = self.phase == Phase::Idle && self.trapped != Trapped::Lost;
-            let mut spare = lock(&self.space.spare);
-            if waits && spare.len() < policy::SPARE_THREADS {
-                t.rest();
-                spare.push(t);
-            } else {
-                drop(spare);
-                self.handle.bell.forget(&t);
-                t.end();
-                lock(&self.space.places).left.push((t.place, t.area));
+        self.tenant.set_running(false);
+        let seat = self.host.take();
+        let is_lost = self.trapped == Trapped::Lost;
+        match seat {
+            Some(seat) if self.phase != Phase::Idle || is_lost && !self.tenant.is_away() => {
+                self.space.end_seat(&seat);
             }
+            seat => self.space.leave_for_ever(&self.tenant, seat),
         }
+        self.tenant.sit(None);
+        self.space.seats.count(false);
         self.phase = Phase::Idle;
     }
 
-    /// Makes the host thread run, or come to life. Returns it, or the trap that came before.
-    fn start(&mut self, regs: &UserRegs) -> Result<Option<Arc<ThreadShared>>, Errno> {
-        match self.host.clone() {
-            Some(t) if t.is_lost() => Err(Errno::ESRCH),
-            Some(t) => {
-                self.kicker.running.store(true, Ordering::SeqCst);
-                if self.take_kick() {
-                    return Ok(None);
-                }
-                self.resume(&t, regs).map(|()| Some(t))
+    /// Makes the seat run, or come to life. Returns it, or nothing if the thread has been kicked. Errors: `ESRCH`, and what the host
+    /// refuses when it needs another seat.
+    fn start(&mut self, cx: &Context<'_>, regs: &UserRegs) -> Poll<Result<Option<Arc<ThreadShared>>, Errno>> {
+        if self.host.is_none() || self.tenant.is_away() {
+            if self.tenant.take_kick() {
+                return Poll::Ready(Ok(None));
             }
-            None if self.take_kick() => Ok(None),
-            None => {
-                let h = &self.handle;
-                let spare = lock(&self.space.spare).pop();
-                if let Some((t, trapped)) = spare.as_ref().and_then(|t| Some((t, t.trapped()?))) {
-                    self.fpu.get_or_insert_with(|| h.layout.initial());
-                    (self.host, self.trapped, self.loading) = (Some(t.clone()), trapped, false);
-                    *lock(&self.kicker.host) = Some(t.clone());
-                    return self.start(regs);
-                }
-                let t = match spare {
-                    Some(t) => t,
-                    None => give_birth(&self.space.stub, &self.space.places, h.cpus, h.layout.xfeatures)?,
-                };
-                self.host = Some(t.clone());
-                self.fpu.get_or_insert_with(|| h.layout.initial());
-                self.phase = Phase::Birth;
-                Ok(Some(t))
+            match self.sit_down(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Pending => return Poll::Pending,
             }
         }
+        let Some(seat) = self.host.clone() else { return Poll::Ready(Err(Errno::ESRCH)) };
+        if self.phase == Phase::Birth {
+            return Poll::Ready(Ok(Some(seat)));
+        }
+        if seat.is_lost() {
+            return Poll::Ready(Err(Errno::ESRCH));
+        }
+        self.tenant.set_running(true);
+        if self.tenant.take_kick() {
+            return Poll::Ready(Ok(None));
+        }
+        Poll::Ready(self.resume(&seat, regs).map(|()| Some(seat)))
     }
-}
 
-fn is_invalid_opcode(trap: Option<Trap>) -> bool {
-    matches!(trap, Some(Trap::Exception(e)) if e.signal == libc::SIGILL)
+    /// Finds a seat, or makes one. Pending if another thread of the space may be about to leave one.
+    fn sit_down(&mut self, cx: &Context<'_>) -> Poll<Result<(), Errno>> {
+        let (seats, h) = (&self.space.seats, &self.handle);
+        let (mut found, mut neighbours) = (false, true);
+        let seat = loop {
+            let any = self.looks == 0 || !neighbours;
+            match seats.take(&self.tenant, &h.layout, any) {
+                Seat::Own => break None,
+                Seat::Other(seat) => break Some(seat),
+                Seat::Nothing if any => {
+                    let (stub, places) = (&self.space.stub, &self.space.places);
+                    match give_birth(stub, places, h.cpus, h.layout.xfeatures) {
+                        Ok(seat) => break Some(seat),
+                        Err(e) => return Poll::Ready(Err(e)),
+                    }
+                }
+                Seat::Nothing if found => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Seat::Nothing => {}
+            }
+            core::hint::spin_loop();
+            self.looks -= 1;
+            (found, neighbours) = h.bell.poll_for(&self.space.stub);
+            neighbours |= found;
+        };
+        self.looks = policy::SEAT_LOOKS;
+        if let Some(seat) = seat {
+            let displaced = self.tenant.take_displaced();
+            self.fpu = self.fpu.take().or(displaced).or_else(|| Some(h.layout.initial()));
+            self.loading = false;
+            match seat.trapped() {
+                Some(how) => self.trapped = how,
+                None => self.phase = Phase::Birth,
+            }
+            self.host = Some(seat);
+        }
+        self.tenant.sit(self.host.as_ref());
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl GuestThread for SystrapThread {
     fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut UserRegs) -> Poll<Result<Trap, Errno>> {
         let mut resumed = self.phase == Phase::Idle;
         let thread = if resumed {
-            match self.start(regs) {
-                Ok(Some(t)) => t,
-                Ok(None) => return self.stopped(Ok(Trap::Kicked)),
-                Err(e) => return self.stopped(Err(e)),
+            match self.start(cx, regs) {
+                Poll::Ready(Ok(Some(t))) => t,
+                Poll::Ready(Ok(None)) => return self.stopped(Ok(Trap::Kicked)),
+                Poll::Ready(Err(e)) => return self.stopped(Err(e)),
+                Poll::Pending => return Poll::Pending,
             }
         } else {
             let Some(t) = self.host.clone() else { return self.stopped(Err(Errno::ESRCH)) };
@@ -333,8 +266,7 @@ impl GuestThread for SystrapThread {
                 Poll::Pending => return Poll::Pending,
             };
             if self.phase == Phase::Birth {
-                *lock(&self.kicker.host) = Some(thread.clone());
-                self.kicker.running.store(true, Ordering::SeqCst);
+                self.tenant.set_running(true);
             } else {
                 match self.event(&thread, regs) {
                     Ok(Some(trap)) => return self.stopped(Ok(trap)),
@@ -342,7 +274,7 @@ impl GuestThread for SystrapThread {
                     Err(_) => return self.stopped(Err(Errno::ESRCH)),
                 }
             }
-            if self.take_kick() {
+            if self.tenant.take_kick() {
                 return self.stopped(Ok(Trap::Kicked));
             }
             // A kick that came too late for its own trap, or a thread that is ready.
@@ -357,11 +289,17 @@ impl GuestThread for SystrapThread {
     }
 
     fn kicker(&self) -> Arc<dyn Kick> {
-        self.kicker.clone()
+        self.tenant.clone()
     }
 
     fn fpu(&mut self) -> &mut FpuState {
         let handle = &self.handle;
+        if self.fpu.is_none() && self.tenant.is_away() {
+            self.fpu = self.space.seats.state_of(&self.tenant, &handle.layout);
+            if self.fpu.is_none() {
+                self.tenant.sit(self.host.as_ref());
+            }
+        }
         let (host, trapped) = (&self.host, self.trapped);
         self.fpu.get_or_insert_with(|| {
             let current = host.as_ref().and_then(|t| match trapped {
@@ -376,6 +314,8 @@ impl GuestThread for SystrapThread {
     fn set_space(&mut self, space: &Arc<dyn GuestSpace>) -> Result<(), Errno> {
         let space = super::own_space(&self.handle, &**space)?.0.clone();
         self.release_host();
+        space.seats.count(true);
+        self.tenant.move_to(&space);
         self.space = space;
         self.fpu = None;
         self.loading = false;

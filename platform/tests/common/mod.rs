@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,10 @@ use kcore::host::MemoryFile;
 use platform::Platform;
 use platform::host::HostMemory;
 
-struct Unpark(std::thread::Thread);
+struct Unpark(std::thread::Thread, AtomicBool);
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
+        self.1.store(true, Ordering::SeqCst);
         self.0.unpark();
     }
 }
@@ -20,12 +22,16 @@ impl Wake for Unpark {
 pub(crate) fn block_on<T>(platform: &Arc<dyn Platform>, f: impl Future<Output = T>) -> T {
     let mut f = pin!(f);
     let sleeper = platform.sleeper();
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let unpark = Arc::new(Unpark(std::thread::current(), AtomicBool::new(false)));
+    let waker = Waker::from(unpark.clone());
     let start = Instant::now();
     loop {
         let epoch = sleeper.as_ref().map(|s| s.epoch());
         if let Poll::Ready(r) = f.as_mut().poll(&mut Context::from_waker(&waker)) {
             return r;
+        }
+        if unpark.1.swap(false, Ordering::SeqCst) {
+            continue;
         }
         match (&sleeper, epoch) {
             (Some(s), Some(epoch)) => s.sleep(epoch, Some(1_000_000_000), true),
