@@ -289,6 +289,39 @@ fn trampolines_go_while_a_thread_runs() {
 }
 
 #[test]
+fn threads_on_their_way_to_a_trampoline_find_it_gone() {
+    let r = rig(&LOOP);
+    let (mut t, mut regs) = (r.thread(), at(CODE));
+    r.warm_up(&mut t, &mut regs);
+    let trampolines = PAGE_OF_CODE + 0x2000_0000;
+    // No code any more, as far as the guest has mapped anything there.
+    r.space.apply(&[map(trampolines, 2 * PAGE, RW, true)]).unwrap();
+    let (mut before, mut after) = (0, 0);
+    for there in trampolines..trampolines + PAGE {
+        regs = UserRegs { rax: 39, ..at(there) };
+        match r.run(&mut t, &mut regs) {
+            Trap::Syscall if regs.rip == FIRST => before += 1,
+            Trap::Syscall if regs.rip == SECOND => after += 1,
+            Trap::Fault { at: GuestAddr(address), access: Access::EXEC } => {
+                assert_eq!((address, regs.rip), (there, there));
+            }
+            // Within an instruction, where no thread can be.
+            Trap::Exception(_) if (CODE + 10..CODE + 15).contains(&regs.rip) => {}
+            other => panic!("{other:?} for {there:#x}: {:#x}", regs.rip),
+        }
+        if rewritten(&r.space) > 0 {
+            r.space.apply(&[map(trampolines, 2 * PAGE, RW, true)]).unwrap();
+        }
+    }
+    assert!(before > 0 && after > 0, "{before} {after}");
+    // Code of the guest's own is no trampoline.
+    r.space.apply(&[map(trampolines, 0, RX, false)]).unwrap();
+    regs = at(trampolines + START);
+    assert_eq!(r.run(&mut t, &mut regs), Trap::Syscall);
+    assert_eq!(regs.rip, trampolines + START + 7);
+}
+
+#[test]
 fn what_others_can_change_is_left_alone() {
     let r = rig(&LOOP);
     for (access, private) in [(RX, false), (RX | RW, true)] {

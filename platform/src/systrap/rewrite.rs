@@ -100,13 +100,15 @@ impl Rewritten {
         self.trampolines.range(start..end).map(|(_, p)| *p).collect()
     }
 
-    fn place(&self, address: u64) -> Option<Place> {
+    /// See [`Space::place`]. `is_code` says that the guest has code of its own at the address.
+    fn place(&self, address: u64, is_code: bool) -> Option<Place> {
         let (page, offset) = page_of(address);
         if let Some(patch) = self.pages.get(&page) {
             return patch.moved(offset).map(|_| Place::Moved);
         }
         let (code, patch) = match self.trampolines.get(&page) {
             Some(code) => (*code, self.pages.get(code)?),
+            None if is_code => return None,
             None => self.retired.get(&page).map(|(code, patch)| (*code, patch))?,
         };
         Some(match patch.locate(offset)? {
@@ -171,7 +173,10 @@ impl Space {
         if !self.rewriting.any.load(Ordering::Relaxed) {
             return None;
         }
-        lock(&self.state).rewritten.place(address)
+        let state = lock(&self.state);
+        let is_code =
+            state.mapped.at(page_of(address).0).is_some_and(|(p, _)| p.access.contains(Access::EXEC));
+        state.rewritten.place(address, is_code)
     }
 
     /// Where a thread must go on that is to go on at `address` of the original code.
