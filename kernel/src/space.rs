@@ -23,19 +23,23 @@ fn access(prot: Prot) -> Access {
     a
 }
 
+fn platform_ops(ops: &[MapOp]) -> SmallVec<[platform::MapOp; 8]> {
+    let one = |op: &MapOp| match *op {
+        MapOp::Map { range, offset, access: a, populate, private } => {
+            platform::MapOp::Map { range, offset, access: access(a), populate, private }
+        }
+        MapOp::Unmap { range } => platform::MapOp::Unmap { range },
+        MapOp::Protect { range, access: a } => platform::MapOp::Protect { range, access: access(a) },
+    };
+    ops.iter().map(one).collect()
+}
+
 impl SpaceBackend for Backend {
     fn apply(&self, ops: &[MapOp]) -> Result<(), Errno> {
-        let ops: SmallVec<[platform::MapOp; 8]> = ops
-            .iter()
-            .map(|op| match *op {
-                MapOp::Map { range, offset, access: a, populate, private } => {
-                    platform::MapOp::Map { range, offset, access: access(a), populate, private }
-                }
-                MapOp::Unmap { range } => platform::MapOp::Unmap { range },
-                MapOp::Protect { range, access: a } => platform::MapOp::Protect { range, access: access(a) },
-            })
-            .collect();
-        self.0.apply(&ops)
+        self.0.apply(&platform_ops(ops))
+    }
+    fn apply_ahead(&self, ops: &[MapOp]) {
+        self.0.apply_ahead(&platform_ops(ops));
     }
     fn end(&self, mapped: GuestRange, bytes: u64, pages: Box<dyn Send>) {
         self.0.end(mapped, bytes, pages);

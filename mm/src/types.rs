@@ -96,6 +96,11 @@ pub trait SpaceBackend: Send + Sync {
     ///
     /// Errors: `ENOMEM` if the host refuses a mapping (the space then has the operations before it).
     fn apply(&self, ops: &[MapOp]) -> Result<(), Errno>;
+    /// As `apply`, for a space where nothing runs yet. The host may be at it when this returns, and what it refuses is not told of: the
+    /// guest comes back with a fault where it misses something. Default: as `apply`.
+    fn apply_ahead(&self, ops: &[MapOp]) {
+        let _ = self.apply(ops);
+    }
     /// The guest will not run here again, and the address space is about to go. All that is mapped lies in `mapped`; `pages` stands for the
     /// frames, `bytes` of which are nobody else's: it is to be dropped as soon as no guest can reach them. Default: they are unmapped at once.
     fn end(&self, mapped: GuestRange, bytes: u64, pages: Box<dyn Send>) {

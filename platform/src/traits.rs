@@ -120,6 +120,11 @@ pub trait GuestSpace: Send + Sync + core::any::Any {
     ///
     /// Errors: `ENOMEM` if the host refuses a mapping (the space then has the operations before it).
     fn apply(&self, ops: &[MapOp]) -> Result<(), Errno>;
+    /// As `apply`, for a space where no thread has run yet. The host may be at it when this returns, but not any more when a thread
+    /// runs; what it refuses is not told of: a thread will fault there. Default: as `apply`.
+    fn apply_ahead(&self, ops: &[MapOp]) {
+        let _ = self.apply(ops);
+    }
     /// No guest thread will run here again, and the space is about to be dropped. All that is mapped lies in `mapped`; `pages` stands for
     /// the memory, `bytes` of which are nobody else's: it is dropped as soon as no guest can reach that. Default: it is unmapped at once.
     fn end(&self, mapped: GuestRange, bytes: u64, pages: Box<dyn Send>) {

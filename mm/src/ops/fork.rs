@@ -107,9 +107,7 @@ impl Inner {
                 return Err(e);
             }
         }
-        if child.apply(&ahead).is_err() {
-            child.forget(0, !0xfff);
-        }
+        child.backend.apply_ahead(&ahead);
         Ok(())
     }
 

@@ -33,12 +33,14 @@ pub(super) struct Mapper {
     acks: Arc<SharedFile>,
     number: u64,
     seq: u32,
+    /// Whether it is at a batch that nobody has waited for.
+    busy: bool,
 }
 
 impl Mapper {
     /// The mapper of the stub with this number, whose page is set up for it. `seq` is the number of the last batch that it has seen.
     pub(super) fn new(ops: &Arc<SharedFile>, acks: &Arc<SharedFile>, number: u64, seq: u32) -> Mapper {
-        let m = Mapper { ops: ops.clone(), acks: acks.clone(), number, seq };
+        let m = Mapper { ops: ops.clone(), acks: acks.clone(), number, seq, busy: false };
         let page = m.page();
         ops.store(page + OPS_SEQ, seq);
         ops.store(page + OPS_COUNT, 0);
@@ -63,6 +65,21 @@ impl Mapper {
     /// Has a batch carried out. Errors: the errno of the first operation that failed, after which none is tried; `ESRCH` if the stub
     /// has died.
     pub(super) fn run(&mut self, batch: &[Op], dead: &AtomicBool) -> Result<(), Errno> {
+        self.post(batch, dead);
+        self.busy = false;
+        self.answer(dead)
+    }
+
+    /// Waits for the end of a batch that was posted, if there is one.
+    pub(super) fn settle(&mut self, dead: &AtomicBool) {
+        if core::mem::take(&mut self.busy) {
+            let _ = self.answer(dead);
+        }
+    }
+
+    /// Has a batch carried out, and does not wait for that. The next batch does, and does not ask how it has ended.
+    pub(super) fn post(&mut self, batch: &[Op], dead: &AtomicBool) {
+        self.settle(dead);
         assert!(batch.len() <= OPS_MAX, "batches are split before");
         let page = self.page();
         for (i, op) in batch.iter().enumerate() {
@@ -79,7 +96,7 @@ impl Mapper {
         let word = self.ops.atomic(page + OPS_SEQ);
         word.store(self.seq, Ordering::SeqCst);
         futex_wake(word, 1);
-        self.answer(dead)
+        self.busy = true;
     }
 
     /// Waits for an answer. Errors: as [`Mapper::run`].

@@ -1,5 +1,6 @@
 //! Address spaces: one stub each.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -107,6 +108,8 @@ pub(super) struct Space {
     pub(super) stub: Arc<Stub>,
     pub(super) handle: Arc<Handle>,
     pub(super) state: Mutex<State>,
+    /// Whether operations may still be under way that [`GuestSpace::apply_ahead`] has begun.
+    is_ahead: AtomicBool,
     pub(super) rewriting: Rewriting,
     /// Places for areas: those that ended threads have left, and how many were ever used.
     pub(super) places: Mutex<Places>,
@@ -146,6 +149,7 @@ impl SystrapSpace {
             stub: prepared.stub,
             handle: handle.clone(),
             state: Mutex::default(),
+            is_ahead: AtomicBool::new(false),
             rewriting: Rewriting::default(),
             places: prepared.places,
             seats: Seats::new(prepared.thread),
@@ -179,18 +183,23 @@ impl Space {
         let mut mapper = lock(&self.stub.mapper);
         calls.chunks(OPS_MAX).try_for_each(|batch| mapper.run(batch, &self.stub.dead))
     }
-}
 
-impl GuestSpace for SystrapSpace {
-    fn apply(&self, ops: &[MapOp]) -> Result<(), Errno> {
-        let handle = &self.0.handle;
-        let ops = coalesce(ops, handle.nursery.base, handle.memory.len())?;
-        let mut state = lock(&self.0.state);
+    /// Waits for what is done ahead, before a thread runs.
+    pub(super) fn settle(&self) {
+        if self.is_ahead.load(Ordering::Acquire) {
+            lock(&self.stub.mapper).settle(&self.stub.dead);
+            self.is_ahead.store(false, Ordering::Release);
+        }
+    }
+
+    /// The host calls that operations need, and that keep rewritten code out of their way. Errors: `EINVAL` for a range that is not the guest's.
+    fn calls(&self, state: &mut State, ops: &[MapOp]) -> Result<Vec<Op>, Errno> {
+        let ops = coalesce(ops, self.handle.nursery.base, self.handle.memory.len())?;
         let mut calls = Vec::with_capacity(ops.len());
         for op in &ops {
             let (MapOp::Map { range, .. } | MapOp::Unmap { range } | MapOp::Protect { range, .. }) = *op;
             let (start, end) = (range.start().0, range.end().0);
-            self.0.make_way(&mut state, op, &mut calls);
+            self.make_way(state, op, &mut calls);
             let mapped = &mut state.mapped;
             match *op {
                 MapOp::Map { offset, access, populate, private, .. } => {
@@ -210,7 +219,23 @@ impl GuestSpace for SystrapSpace {
                 }
             }
         }
+        Ok(calls)
+    }
+}
+
+impl GuestSpace for SystrapSpace {
+    fn apply(&self, ops: &[MapOp]) -> Result<(), Errno> {
+        let mut state = lock(&self.0.state);
+        let calls = self.0.calls(&mut state, ops)?;
         self.0.carry_out(&calls)
+    }
+
+    fn apply_ahead(&self, ops: &[MapOp]) {
+        let mut state = lock(&self.0.state);
+        let Ok(calls) = self.0.calls(&mut state, ops) else { return };
+        let mut mapper = lock(&self.0.stub.mapper);
+        calls.chunks(OPS_MAX).for_each(|batch| mapper.post(batch, &self.0.stub.dead));
+        self.0.is_ahead.store(true, Ordering::Release);
     }
 
     fn end(&self, mapped: GuestRange, bytes: u64, pages: Box<dyn Send>) {

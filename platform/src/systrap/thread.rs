@@ -179,6 +179,7 @@ impl SystrapThread {
     /// Makes the seat run, or come to life. Returns it, or nothing if the thread has been kicked. Errors: `ESRCH`, and what the host
     /// refuses when it needs another seat.
     fn start(&mut self, cx: &Context<'_>, regs: &UserRegs) -> Poll<Result<Option<Arc<ThreadShared>>, Errno>> {
+        self.space.settle();
         if self.host.is_none() || self.tenant.is_away() {
             if self.tenant.take_kick() {
                 return Poll::Ready(Ok(None));
