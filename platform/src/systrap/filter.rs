@@ -29,6 +29,10 @@ pub const MAPPER_CALLS: &[(i64, &str)] = &[
     (libc::SYS_rt_sigprocmask, "unblock signals at a thread's start"),
     (libc::SYS_seccomp, "take on the filter of guests at a thread's start"),
     (libc::SYS_prctl, "die with the sentry"),
+    (
+        libc::SYS_unshare,
+        "find out whether a thread of an old guest is left; asks for nothing that would have an effect",
+    ),
     (libc::SYS_getppid, "find out whether the sentry has died already"),
     (libc::SYS_rt_sigreturn, "go on in guest code, as a guest's task"),
     (libc::SYS_exit, "end the thread, as a guest's task"),

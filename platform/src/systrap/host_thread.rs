@@ -216,27 +216,15 @@ impl ThreadShared {
 }
 
 impl ThreadShared {
-    /// Has a thread that waits end. See [`ThreadShared::has_ended`].
+    /// Has a thread that waits end.
     pub(super) fn dismiss(&self) {
         self.go(STATE_EXIT);
     }
 
-    /// Waits a little until the thread has ended, by the host's word: what is in the area is the guest's to change, and only says when to ask.
-    /// True for a thread that was made before a guest was in the stub, as its number is known for certain.
-    pub(super) fn has_ended(&self) -> bool {
+    /// Waits a little for its end. It says nothing that must be true, as a guest can write what is looked at.
+    pub(super) fn await_end(&self) {
         let word = self.control.atomic(self.area + AREA_TID);
-        for _ in 0..policy::END_LOOKS {
-            if self.stub.nursery.is_gone(self.stub.pid, self.tid) {
-                return true;
-            }
-            futex_wait(word, word.load(Ordering::SeqCst), Some(policy::END_LOOK));
-        }
-        false
-    }
-
-    /// Clears the area of a thread that has ended.
-    pub(super) fn wipe(&self) {
-        self.control.wipe(self.area, AREA_LEN);
+        futex_wait(word, word.load(Ordering::SeqCst), Some(policy::END_LOOK));
     }
 }
 
@@ -278,7 +266,6 @@ pub(super) fn give_birth(
         | libc::CLONE_CHILD_CLEARTID;
     let tid = address + AREA_TID;
     let clone = [flags as u64, address + AREA_LEN, tid, tid, 0, 0];
-    lock(places).births += 1;
     let batch = [Op::new(libc::SYS_mmap, map), Op::new(libc::SYS_clone, clone).then(THEN_THREAD)];
     if let Err(e) = lock(&stub.mapper).run(&batch, &stub.dead) {
         lock(places).left.push((place, area));

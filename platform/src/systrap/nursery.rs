@@ -59,12 +59,20 @@ impl Stub {
 }
 
 impl Stub {
-    /// Lets go of what was kept: the process maps nothing any more.
-    pub(super) fn let_go(&self) {
+    /// Clears what a guest may have written to, and lets go of what was kept for it: the process maps nothing of it any more.
+    pub(super) fn forget_guest(&self) {
         let mut population = lock(&self.nursery.population);
-        let patches = population.alive.get_mut(&self.pid).map(|alive| core::mem::take(&mut alive.patches));
+        let Some(alive) = population.alive.get_mut(&self.pid) else { return };
+        let patches = core::mem::take(&mut alive.patches);
+        let areas = alive.areas.clone();
         drop(population);
         drop(patches);
+        let control = &self.nursery.files.control;
+        // One of them is used at once; the others give their memory back.
+        if let Some((first, others)) = areas.split_first() {
+            control.wipe(*first, AREA_LEN);
+            others.iter().for_each(|a| control.clear(*a, AREA_LEN));
+        }
     }
 }
 
@@ -232,15 +240,6 @@ impl Nursery {
             }
         }
         Ok(area)
-    }
-
-    /// Whether the host knows no such thread of a stub that lives.
-    pub(super) fn is_gone(&self, pid: i32, tid: i32) -> bool {
-        // Under the lock, so that the process is not reaped and its number not reused.
-        let population = lock(&self.population);
-        // SAFETY: the call takes no pointers.
-        let asked = || unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, 0) };
-        population.alive.contains_key(&pid) && asked() != 0 && last_errno() == Errno::ESRCH
     }
 
     /// Sends the signal that makes a thread of a stub trap. The thread's number comes from where the guest can write, and the host refuses

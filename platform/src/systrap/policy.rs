@@ -40,7 +40,10 @@ pub(super) const READY_STUBS: usize = 2;
 pub(super) const KEPT_STUBS: usize = 4;
 /// Most memory that waits for stubs to be emptied.
 pub(super) const RETIRED_BYTES: u64 = 16 << 20;
-/// A thread that was told to end is asked for this often, and so long each time: it takes 20 µs, more on a busy host.
+/// Host threads that a stub may have had to be emptied for another space: each leaves an area to be cleared.
+pub(super) const KEPT_PLACES: u64 = 16;
+/// The host is asked this often whether threads that were told to end have done so, which takes 20 µs, more on a busy host; and so long is waited
+/// between.
 pub(super) const END_LOOKS: u32 = 20;
 pub(super) const END_LOOK: Duration = Duration::from_micros(500);
 /// Longest sleep while guest threads run. A guest can disturb the doorbell, which all stubs share; this bounds what that costs others.

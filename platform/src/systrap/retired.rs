@@ -2,16 +2,19 @@
 //!
 //! A guest's thread can make the host calls of [`super::GUEST_CALLS`] only, none of which changes anything of its process but memory, and
 //! the thread itself. So a stub is as good as new when all of the guest's memory is unmapped, the areas are cleared, and no thread is left
-//! but the mapper. Of the last, the host must give proof, as everything that a thread says may be its guest's invention: the stub must have
-//! had one thread only, made before its guest was there, so that the number is certain; and the host must not know that one any more.
+//! but the mapper. Of the last the host gives proof, as everything that a thread says may be its guest's invention: `unshare(2)` of the
+//! thread group fails as long as there is another thread in it, and does nothing else.
 
 use std::sync::{Arc, Mutex};
 
+use abi::Errno;
 use kcore::addr::GuestRange;
 
 use super::host_thread::{ThreadShared, give_birth};
 use super::lock;
+use super::mapper::Op;
 use super::nursery::Stub;
+use super::policy;
 use super::ready::{Prepared, ThreadKind};
 use super::space::{Places, unmap};
 
@@ -28,21 +31,20 @@ pub(super) struct Left {
 pub(super) struct Retired {
     stub: Arc<Stub>,
     places: Places,
-    /// The only thread that ever was in it, if that is so and it waits.
-    seat: Option<Arc<ThreadShared>>,
+    /// The threads that wait in it.
+    seats: Vec<Arc<ThreadShared>>,
     left: Option<Left>,
 }
 
 impl Retired {
-    /// `seats` are the host threads that wait in the stub.
+    /// `seats` are the host threads that wait in the stub. There may be others, that have been told to end or were lost.
     pub(super) fn new(
         stub: Arc<Stub>,
         places: Places,
-        mut seats: Vec<Arc<ThreadShared>>,
+        seats: Vec<Arc<ThreadShared>>,
         left: Option<Left>,
     ) -> Retired {
-        let seat = seats.pop().filter(|t| places.births == 1 && seats.is_empty() && t.has_trapped());
-        Retired { stub, places, seat, left }
+        Retired { stub, places, seats, left }
     }
 
     /// How much memory waits to be free.
@@ -56,18 +58,18 @@ impl Retired {
         let (start, len) = (left.mapped.start().0, left.mapped.len());
         match lock(&self.stub.mapper).run(&[unmap(start, len)], &self.stub.dead) {
             // A stub that is gone reaches nothing either.
-            Ok(()) | Err(abi::Errno::ESRCH) => drop(left.pages),
+            Ok(()) | Err(Errno::ESRCH) => drop(left.pages),
             Err(_) => core::mem::forget(left.pages),
         }
     }
 
     /// Makes the stub ready for another guest, with a new thread. `None` if that cannot be or there is no `wish` for it: the stub then ends.
     pub(super) fn renew(mut self, wish: Option<ThreadKind>) -> Option<Prepared> {
-        let Some((seat, kind)) = self.seat.take().zip(wish) else {
+        let Some(kind) = wish.filter(|_| self.places.used <= policy::KEPT_PLACES) else {
             self.release();
             return None;
         };
-        seat.dismiss();
+        self.dismiss();
         // All of it: trampolines, too, and what the host gives every process.
         let unmapped = lock(&self.stub.mapper).run(&[unmap(0, self.stub.nursery.base)], &self.stub.dead);
         if unmapped.is_err() {
@@ -75,14 +77,38 @@ impl Retired {
             return None;
         }
         self.left = None;
-        if !seat.has_ended() {
+        if !self.is_deserted() {
             return None;
         }
-        self.stub.let_go();
-        seat.wipe();
-        let places = Places { left: vec![(seat.place, seat.area)], used: self.places.used, births: 0 };
+        self.stub.forget_guest();
+        let mut places = self.places;
+        places.left.extend(self.seats.iter().map(|t| (t.place, t.area)));
+        places.left.sort_unstable();
         let places = Mutex::new(places);
         let thread = Some(give_birth(&self.stub, &places, kind.cpus, kind.xfeatures).ok()?);
         Some(Prepared { stub: self.stub, places, thread })
+    }
+
+    fn dismiss(&self) {
+        self.seats.iter().filter(|t| t.has_trapped()).for_each(|t| t.dismiss());
+    }
+
+    /// Waits a little until no thread but the mapper is left, by the host's word.
+    fn is_deserted(&self) -> bool {
+        let ask = Op::new(libc::SYS_unshare, [libc::CLONE_THREAD as u64, 0, 0, 0, 0, 0]);
+        for look in 0..policy::END_LOOKS as usize {
+            match lock(&self.stub.mapper).run(&[ask], &self.stub.dead) {
+                Ok(()) => return true,
+                Err(Errno::EINVAL) => {}
+                Err(_) => return false,
+            }
+            match self.seats.get(look % self.seats.len().max(1)) {
+                Some(seat) => seat.await_end(),
+                None => return false,
+            }
+            // One that was saving its state has not heard.
+            self.dismiss();
+        }
+        false
     }
 }

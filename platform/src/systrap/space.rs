@@ -139,8 +139,6 @@ pub(super) struct State {
 pub(super) struct Places {
     pub(super) left: Vec<(u64, u64)>,
     pub(super) used: u64,
-    /// How many threads were made.
-    pub(super) births: u64,
 }
 
 impl SystrapSpace {
