@@ -22,13 +22,25 @@ const PAGE: u64 = 4096;
 /// `mov byte ptr [rdi], 1; syscall`.
 const CALL: [u8; 5] = [0xc6, 0x07, 1, 0x0f, 0x05];
 
-/// Tells the sentry of a system call, and then does not wait: the words of its area say that it does.
-const LIAR: [u8; 39] = [
-    0x65, 0xc7, 0x04, 0x25, 4, 0, 0, 0, 0, 0, 0, 0, // mov dword ptr gs:[REASON], REASON_CALL
+/// Tells the sentry of a system call by the words of its area, but does not wait there: it finds a `syscall` instruction in the stub's code,
+/// at `rbx`, and sleeps by that at a word of its own choice, at `r12`.
+const LIAR: [u8; 66] = [
+    0x66, 0x81, 0x3b, 0x0f, 0x05, // cmp word ptr [rbx], 0x050f
+    0x74, 0x05, // je found
+    0x48, 0xff, 0xc3, // inc rbx
+    0xeb, 0xf4, // jmp to the beginning
+    0x65, 0xc7, 0x04, 0x25, 4, 0, 0, 0, 0, 0, 0, 0, // found: mov dword ptr gs:[REASON], REASON_CALL
     0x65, 0x48, 0xc7, 0x04, 0x25, 8, 0, 0, 0, 231, 0, 0, 0, // mov qword ptr gs:[C_RAX], 231
     0x65, 0xc7, 0x04, 0x25, 0, 0, 0, 0, 4, 0, 0, 0, // mov dword ptr gs:[AREA_STATE], STATE_FAST
-    0xeb, 0xfe, // jmp to itself
+    0xb8, 0xca, 0, 0, 0, // mov eax, 202 (futex)
+    0x31, 0xf6, // xor esi, esi (FUTEX_WAIT)
+    0x31, 0xd2, // xor edx, edx
+    0x45, 0x31, 0xd2, // xor r10d, r10d
+    0x4c, 0x89, 0xe7, // mov rdi, r12
+    0xff, 0xe3, // jmp rbx
 ];
+/// Offset, in the stub's part, of a word that nobody uses and every guest can read.
+const WORD: u64 = 0x4800;
 
 fn range(start: u64) -> GuestRange {
     GuestRange::from_len(GuestAddr(start), PAGE).unwrap()
@@ -120,9 +132,12 @@ fn an_emptied_stub_is_used_again() {
 fn a_stub_with_a_thread_that_has_lied_is_not() {
     let (platform, _memory) = start(&LIAR);
     let space = space_with_code(&platform);
-    let mut regs = at_code();
+    let stub = platform.caps().max_address.0;
+    let mut regs = UserRegs { rbx: stub, r12: stub + WORD, ..at_code() };
     let (thread, trap) = run(&platform, &space, &mut regs);
     assert_eq!((trap, regs.rax), (Trap::Syscall, 231));
+    // It gets there.
+    std::thread::sleep(Duration::from_millis(50));
     drop(thread);
     let pid = stub_pid(&space);
     drop(space);

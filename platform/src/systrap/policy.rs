@@ -37,7 +37,10 @@ pub(super) const SEAT_LOOKS: u32 = 24;
 /// Stubs that are made ahead when there are none: `fork` and `execve` need one each.
 pub(super) const READY_STUBS: usize = 2;
 /// Stubs of ended spaces that are kept for the next ones. Emptying one takes a third of the time that it takes to end it and make another.
-pub(super) const KEPT_STUBS: usize = 4;
+/// A pipeline of a shell takes two for each program.
+pub(super) const KEPT_STUBS: usize = 8;
+/// When none has been taken for so long, only as many are kept as are made ahead.
+pub(super) const KEEP_FOR: Duration = Duration::from_secs(1);
 /// Most memory that waits for stubs to be emptied.
 pub(super) const RETIRED_BYTES: u64 = 16 << 20;
 /// Host threads that a stub may have had to be emptied for another space: each leaves an area to be cleared.

@@ -128,6 +128,18 @@ impl Ready {
                     lock(&self.state).kind = None;
                 }
                 made
+            } else if state.stubs.len() > policy::READY_STUBS {
+                let waited = self.changed.wait_timeout(state, policy::KEEP_FOR);
+                let (locked, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                state = locked;
+                if timeout.timed_out() {
+                    let kept = state.stubs.len().min(policy::READY_STUBS);
+                    let too_many = state.stubs.split_off(kept);
+                    drop(state);
+                    drop(too_many);
+                    state = lock(&self.state);
+                }
+                continue;
             } else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
