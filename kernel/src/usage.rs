@@ -1,9 +1,9 @@
 //! Who uses the processors: time of tasks, and the load of all of them.
 
 use core::future::{Future, poll_fn};
-use core::pin::pin;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use kcore::host::Nanos;
 use kcore::sync::{LockClass, Mutex};
@@ -14,9 +14,15 @@ use crate::kernel::Kernel;
 static LOAD: LockClass = LockClass::new("load averages", 150);
 
 /// Polls a task's future and counts the time: as the kernel's, but for what the run loop says is guest code; nothing while it waits.
-pub(crate) async fn metered(kernel: Arc<Kernel>, task: Arc<task::Task>, future: impl Future<Output = ()>) {
-    let mut future = pin!(future);
-    poll_fn(|cx| {
+///
+/// Not an `async fn`, which would have room for the future twice.
+pub(crate) fn metered(
+    kernel: Arc<Kernel>,
+    task: Arc<task::Task>,
+    future: impl Future<Output = ()> + Send + 'static,
+) -> impl Future<Output = ()> + Send {
+    let mut future = Box::pin(future);
+    poll_fn(move |cx| {
         let clock = &kernel.host().clock;
         let now = clock.monotonic();
         kernel.load().sample(&kernel, now);
@@ -31,7 +37,6 @@ pub(crate) async fn metered(kernel: Arc<Kernel>, task: Arc<task::Task>, future: 
         }
         poll
     })
-    .await;
 }
 
 /// Bits after the binary point of an average (`FSHIFT`).

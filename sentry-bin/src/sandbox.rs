@@ -20,8 +20,8 @@ use kernel::{CurrentTask, ExecRequest, ExitStatus, Host, Kernel, TraceSink, exec
 use mm::FrameAllocator;
 use platform::Platform;
 use platform::host::{
-    CounterClock, HostEntropy, HostMemory, HostSignals, close_others, host_machine, inherited,
-    install_parker, was_closed,
+    CounterClock, HostEntropy, HostMemory, HostSignals, close_others, give_memory_back, host_machine,
+    inherited, install_parker, was_closed,
 };
 use rustix::stdio::{stderr, stdin, stdout};
 use vfs::anon::FifoTable;
@@ -32,7 +32,7 @@ use crate::backend;
 use crate::cli::{Options, PlatformName};
 use crate::confine::{Confinement, Side};
 use crate::debug_log;
-use crate::host::{FutexIdle, Streams};
+use crate::host::{FutexIdle, Streams, Thrifty};
 use crate::signals::{self, Forwarder};
 use crate::terminal::{self, Console};
 use crate::tree::{Builder, HostTrees, Root, is_changed};
@@ -149,6 +149,7 @@ fn boot(
     let trace: Option<Arc<dyn TraceSink>> =
         options.strace.then(|| Arc::new(StderrTrace(Mutex::new(std::io::stderr()))) as Arc<dyn TraceSink>);
     let idle = platform.sleeper().unwrap_or_else(|| Arc::new(FutexIdle::default()));
+    let idle = Arc::new(Thrifty::new(idle));
     let host = Host { platform, frames, machine, clock, entropy, idle, trace };
     let kernel = Kernel::new(host, vfs, &options.hostname);
     let ns = mounts(options, root, trees, &kernel)?;
@@ -215,6 +216,7 @@ fn serve(
     };
     let workers: Vec<JoinHandle<()>> = (1..WORKERS).map(|_| worker()).collect::<Result<_>>()?;
     confinement.close(platform)?;
+    give_memory_back();
     kernel.start(current);
     start.wait();
     kernel.executor().work();

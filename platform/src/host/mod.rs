@@ -13,6 +13,7 @@ mod park;
 mod proc;
 mod signals;
 mod stdio;
+mod thrift;
 
 pub use barrier::{barrier, register_barrier};
 pub use clock::HostClock;
@@ -28,6 +29,7 @@ pub use proc::open_own_proc;
 pub(crate) use proc::{mapped_ranges, open_again};
 pub use signals::{HostSignals, Received};
 pub use stdio::was_closed;
+pub use thrift::give_memory_back;
 
 use abi::Errno;
 use confine::HostCalls;

@@ -19,6 +19,8 @@ pub(super) struct Cost {
     pub(super) measure: fn(&[Side], &Tree, bool) -> Vec<Outcome>,
 }
 
+/// After this, what a start leaves to do is done.
+const REST: Duration = Duration::from_secs(2);
 /// Processes and threads over which the cost of one is measured.
 const MANY: usize = 20;
 
@@ -73,7 +75,7 @@ fn sleep_memory(side: &Side) -> Result<f64, String> {
     let mut command = side.command(&["sleep".into(), "1000".into()]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|e| e.to_string())?;
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(REST);
     let memory = family(child.id()).iter().map(|pid| proportional_set(*pid)).sum();
     child.kill().ok();
     child.wait().ok();
@@ -84,7 +86,7 @@ fn sleep_memory(side: &Side) -> Result<f64, String> {
 fn memory_per(side: &Side, option: &str) -> Result<f64, String> {
     let measure = |n: usize| {
         let worker = idle_guest(side, &[option, &n.to_string()])?;
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(REST);
         let memory: f64 = family(worker.pid()).iter().map(|pid| proportional_set(*pid)).sum();
         worker.finish();
         Ok::<f64, String>(memory)
@@ -96,8 +98,7 @@ fn memory_per(side: &Side, option: &str) -> Result<f64, String> {
 fn idle_time(sides: &[Side], _: &Tree, quick: bool) -> Vec<Outcome> {
     let length = Duration::from_secs(if quick { 2 } else { 10 });
     let workers: Vec<_> = sides.iter().map(|s| idle_guest(s, &["--threads", "4"])).collect();
-    // What a start leaves to do is not idle time.
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(REST);
     let used = |w: &Result<Worker, String>| {
         w.as_ref().map_or(0.0, |w| family(w.pid()).iter().map(|p| processor_time(*p)).sum())
     };

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use platform::host::confine::{
     Condition, FileCapabilities, HostCall, HostCalls, RUNTIME, allow_only, drop_privileges,
 };
-use platform::host::{HostSignals, Received};
+use platform::host::{HostSignals, Received, give_memory_back};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, read, write};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, waitpid};
@@ -115,6 +115,7 @@ fn serve(sentry: i32, link: &OwnedFd) -> Result<WaitStatus> {
     // What the host does not permit the sentry says.
     drop_privileges(FileCapabilities::None).ok();
     allow_only(&[RUNTIME, CALLS]).ok();
+    give_memory_back();
     loop {
         if let Some((_, status)) = waitpid(Some(sentry), WaitOptions::NOHANG)? {
             return Ok(status);

@@ -7,11 +7,13 @@ mod owners;
 mod poller;
 mod shared;
 mod stream;
+mod thrift;
 
 pub(crate) use idle::FutexIdle;
 pub(crate) use node::HostTree;
 pub(crate) use owners::Owners;
 pub(crate) use stream::Streams;
+pub(crate) use thrift::Thrifty;
 
 use abi::Errno;
 use platform::host::confine::HostCalls;
