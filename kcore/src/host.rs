@@ -94,6 +94,13 @@ pub unsafe trait MemoryFile: Send + Sync {
     ///
     /// Errors: whatever the host says; the pages then keep their content.
     fn decommit(&self, offset: u64, len: u64) -> Result<(), Errno>;
+    /// Pages that this process is about to write, which are page-aligned as above: a host may do for all of them what each would else
+    /// need. Default: nothing.
+    fn prepare(&self, _offset: u64, _len: u64) {}
+    /// Bytes of memory that the file has now. Default: 0, for not known.
+    fn committed(&self) -> u64 {
+        0
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use core::any::Any;
 
 use abi::Errno;
 
-use crate::frame::Frame;
+use crate::addr::PAGE_SIZE;
+use crate::frame::{FileOffset, Frame};
 
 /// Something with pages at byte offsets: a file, a memfd, a System V segment.
 ///
@@ -20,6 +21,19 @@ pub trait Mappable: Send + Sync + Any {
     /// The page at `offset` if that costs nothing: for mapping around a fault. Default: none.
     fn resident_page(&self, _offset: u64) -> Option<Frame> {
         None
+    }
+    /// Calls `found` with pieces of the page-aligned bytes `from..to`, in order, whose pages cost nothing and follow each other in the
+    /// memory file: a piece's offset, where it is, and how many pages it has, each with a reference that `found` takes over.
+    /// Default: page by page.
+    fn resident_runs(&self, from: u64, to: u64, found: &mut dyn FnMut(u64, FileOffset, u64)) {
+        let mut at = from;
+        while at < to {
+            if let Some(f) = self.resident_page(at) {
+                f.store().retain(f.at(), 1);
+                found(at, f.at(), 1);
+            }
+            at += PAGE_SIZE;
+        }
     }
     /// Tells the object that `observer` maps it, so that it is told of pages that go away. It keeps a weak reference.
     fn observe(&self, observer: &Arc<dyn MappingObserver>);

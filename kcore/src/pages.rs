@@ -45,6 +45,30 @@ impl FilePages {
     pub fn get(&self, index: u64) -> Option<Frame> {
         self.inner.lock().pages.get(&index).cloned()
     }
+    /// Calls `found` with pieces of the pages `from..to` that are present and follow each other in the memory file: a piece's first
+    /// index, where it is, and how many pages it has, each with a reference that `found` takes over.
+    pub fn runs(&self, from: u64, to: u64, found: &mut dyn FnMut(u64, FileOffset, u64)) {
+        if from >= to {
+            return;
+        }
+        let inner = self.inner.lock();
+        let mut give = |(index, at, pages): (u64, FileOffset, u64)| {
+            self.store.retain(at, pages);
+            found(index, at, pages);
+        };
+        let mut open: Option<(u64, FileOffset, u64)> = None;
+        for (index, frame) in inner.pages.range(from..to) {
+            match &mut open {
+                Some((first, at, pages))
+                    if *first + *pages == *index && at.0 + *pages * PAGE_SIZE == frame.at().0 =>
+                {
+                    *pages += 1;
+                }
+                _ => open.replace((*index, frame.at(), 1)).into_iter().for_each(&mut give),
+            }
+        }
+        open.into_iter().for_each(give);
+    }
     /// The page with this index; a missing one is added, zeroed. The flag says that it was added.
     ///
     /// Errors: `ENOMEM`.

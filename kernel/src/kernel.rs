@@ -92,6 +92,7 @@ impl Kernel {
         let user_ns = Arc::new(UserNamespace::default());
         let processes = ProcessTable::new(user_ns.clone());
         let load = Load::new(host.clock.monotonic());
+        crate::trim::keep_freed(&host, &timers);
         let boot_id = uuid(&*host.entropy);
         let memfds = Memfds::new(&host);
         let store: Arc<dyn FrameStore> = host.frames.clone();

@@ -35,6 +35,7 @@ pub mod sysfs;
 mod task;
 mod timebase;
 mod traced;
+mod trim;
 mod tty;
 mod usage;
 mod usermem;

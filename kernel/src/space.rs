@@ -101,6 +101,7 @@ pub(crate) fn new_memory(
     let layout = Layout { min: caps.min_address, max: caps.max_address, mmap_base, stack_top };
     let backend = Arc::new(Backend(space.clone()));
     let mm = AddressSpace::new(host.frames.clone(), backend, layout, caps.precise_faults);
+    mm.hold_back();
     lend_places(&space, &mm);
     Ok(Memory { mm, space, image: Image::new(exe), barriers: Arc::default() })
 }

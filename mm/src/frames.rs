@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use abi::Errno;
 use kcore::addr::PAGE_SIZE;
@@ -21,22 +21,34 @@ static FRAMES: LockClass = LockClass::new("frame allocator", 700);
 const CHUNK: u64 = 1 << 15;
 /// Runs up to this many pages are zeroed by writing rather than by giving the memory back to the host.
 const SMALL: u64 = 16;
-/// Most freed pages that keep their memory for reuse: 64 MiB.
-const DIRTY_MAX: u64 = 1 << 14;
+/// Most freed pages that keep their memory, if nobody says otherwise: 64 MiB.
+const KEPT: u64 = 1 << 14;
+/// Freed pages that keep their memory for good: 4 MiB.
+const KEPT_LONG: u64 = 1 << 10;
+/// Most pages that [`FrameAllocator::trim`] gives back at once: 32 MiB, which takes about 5 ms.
+const TRIM_STEP: u64 = 1 << 13;
 
 /// Allocates pages of one memory file and counts their references.
 ///
-/// Freed pages keep their content for a while and are zeroed when they are given out again: by writing for small runs, by
-/// decommitting them otherwise.
+/// Freed pages keep their content for a while and are zeroed when they are given out again: by writing for small runs and for those that
+/// will be used as a whole, by decommitting them otherwise. What has not been used again goes back to the host by
+/// [`FrameAllocator::trim`].
 pub struct FrameAllocator {
     memory: RawMemory,
     max: u64,
     used: AtomicU64,
     counts: Vec<Once<Box<[AtomicU32]>>>,
     free: Mutex<Free>,
+    /// Most freed pages that keep their memory.
+    keep: AtomicU64,
+    /// Whether more of them are there than are kept for good, and `on_excess` has been told.
+    is_excess: AtomicBool,
+    on_excess: Once<Box<dyn Fn() + Send + Sync>>,
 }
 
 struct Free {
+    /// How much of the freed memory was there at the last trim, or the least since.
+    idle: u64,
     /// Pages from here on were never used.
     bump: u64,
     clean: Extents,
@@ -82,11 +94,24 @@ impl Extents {
         }
         Some(start)
     }
-    fn take_largest(&mut self) -> Option<(u64, u64)> {
+    /// The end of the largest extent.
+    fn take_largest_up_to(&mut self, pages: u64) -> Option<(u64, u64)> {
         let &(n, start) = self.by_size.last()?;
         self.unlink(start, n);
         self.pages -= n;
-        Some((start, n))
+        let taken = n.min(pages);
+        if n > taken {
+            self.insert(start, n - taken);
+        }
+        Some((start + (n - taken), taken))
+    }
+}
+
+impl Free {
+    fn take_dirty(&mut self, pages: u64) -> Option<u64> {
+        let start = self.dirty.take(pages)?;
+        self.idle = self.idle.min(self.dirty.pages);
+        Some(start)
     }
 }
 
@@ -95,14 +120,65 @@ impl FrameAllocator {
     pub fn new(file: Arc<dyn MemoryFile>) -> Arc<FrameAllocator> {
         let max = file.len() / PAGE_SIZE;
         let counts = (0..max.div_ceil(CHUNK)).map(|_| Once::new()).collect();
-        let free = Free { bump: 0, clean: Extents::default(), dirty: Extents::default() };
+        let free = Free { idle: 0, bump: 0, clean: Extents::default(), dirty: Extents::default() };
         Arc::new(FrameAllocator {
             memory: RawMemory::new(file),
             max,
             used: AtomicU64::new(0),
             counts,
             free: Mutex::new(&FRAMES, free),
+            keep: AtomicU64::new(KEPT),
+            is_excess: AtomicBool::new(false),
+            on_excess: Once::new(),
         })
+    }
+    /// Lets up to `pages` freed pages keep their memory. `on_excess` is called, with locks held, when they become more than are kept for good:
+    /// someone should call [`FrameAllocator::trim`] a while later, until that says that it is done.
+    pub fn keep_freed(&self, pages: u64, on_excess: Box<dyn Fn() + Send + Sync>) {
+        self.keep.store(pages, Ordering::Relaxed);
+        self.on_excess.call_once(|| on_excess);
+    }
+    /// Gives some memory of freed pages back to the host that has not been used since the last call. Returns whether there may be
+    /// more of it later.
+    pub fn trim(&self) -> bool {
+        let step = {
+            let mut free = self.free.lock();
+            let unused = free.idle.min(free.dirty.pages).saturating_sub(KEPT_LONG).min(TRIM_STEP);
+            let step = if unused > 0 { free.dirty.take_largest_up_to(unused) } else { None };
+            free.idle = free.dirty.pages;
+            let more = free.dirty.pages > KEPT_LONG;
+            self.is_excess.store(more, Ordering::Relaxed);
+            step.map(|s| (s, more)).ok_or(more)
+        };
+        match step {
+            Ok(((start, pages), more)) => {
+                self.clean(start, pages);
+                self.free.lock().clean.insert(start, pages);
+                more
+            }
+            Err(more) => more,
+        }
+    }
+    /// As [`FrameStore::alloc`], for pages that will all be used soon: takes pages that have memory, if there are any in one piece.
+    ///
+    /// Errors: `ENOMEM`.
+    pub(crate) fn alloc_to_use(&self, pages: u64) -> Result<FileOffset, Errno> {
+        let Some(start) = self.free.lock().take_dirty(pages) else { return self.alloc(pages) };
+        let (offset, len) = (start * PAGE_SIZE, pages * PAGE_SIZE);
+        self.memory.file().prepare(offset, len);
+        self.memory.zero(offset, len as usize);
+        Ok(self.hand_out(start, pages))
+    }
+    /// Bytes of host memory that the memory file holds now; 0 if that is not known.
+    pub(crate) fn committed(&self) -> u64 {
+        self.memory.file().committed()
+    }
+    fn hand_out(&self, start: u64, pages: u64) -> FileOffset {
+        for p in start..start + pages {
+            self.counter(p).store(1, Ordering::Relaxed);
+        }
+        self.used.fetch_add(pages, Ordering::Relaxed);
+        FileOffset(start * PAGE_SIZE)
     }
     pub(crate) fn raw(&self) -> &RawMemory {
         &self.memory
@@ -127,7 +203,7 @@ impl FrameAllocator {
     fn find(&self, pages: u64) -> Option<(u64, bool)> {
         let mut free = self.free.lock();
         if pages <= SMALL
-            && let Some(s) = free.dirty.take(pages)
+            && let Some(s) = free.take_dirty(pages)
         {
             return Some((s, true));
         }
@@ -139,11 +215,11 @@ impl FrameAllocator {
             free.bump += pages;
             return Some((s, false));
         }
-        if let Some(s) = free.dirty.take(pages) {
+        if let Some(s) = free.take_dirty(pages) {
             return Some((s, true));
         }
         // Last resort: what is free may be contiguous only across both lists.
-        while let Some((s, n)) = free.dirty.take_largest() {
+        while let Some((s, n)) = free.dirty.take_largest_up_to(u64::MAX) {
             self.clean(s, n);
             free.clean.insert(s, n);
         }
@@ -158,12 +234,16 @@ impl FrameAllocator {
     fn put(&self, start: u64, pages: u64) {
         self.used.fetch_sub(pages, Ordering::Relaxed);
         let mut excess = None;
-        {
+        let is_news = {
             let mut free = self.free.lock();
             free.dirty.insert(start, pages);
-            if free.dirty.pages > DIRTY_MAX {
-                excess = free.dirty.take_largest();
+            if free.dirty.pages > self.keep.load(Ordering::Relaxed) {
+                excess = free.dirty.take_largest_up_to(u64::MAX);
             }
+            free.dirty.pages > KEPT_LONG && !self.is_excess.swap(true, Ordering::Relaxed)
+        };
+        if is_news && let Some(tell) = self.on_excess.get() {
+            tell();
         }
         if let Some((s, n)) = excess {
             self.clean(s, n);
@@ -181,11 +261,7 @@ impl FrameStore for FrameAllocator {
         if dirty {
             self.clean(start, pages);
         }
-        for p in start..start + pages {
-            self.counter(p).store(1, Ordering::Relaxed);
-        }
-        self.used.fetch_add(pages, Ordering::Relaxed);
-        Ok(FileOffset(start * PAGE_SIZE))
+        Ok(self.hand_out(start, pages))
     }
     fn retain(&self, at: FileOffset, pages: u64) {
         let start = Self::page(at);

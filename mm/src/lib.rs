@@ -6,6 +6,7 @@ extern crate alloc;
 
 mod access;
 mod anon;
+mod density;
 mod frames;
 mod info;
 mod ops;

@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::Errno;
-use kcore::addr::{GuestAddr, GuestRange};
+use kcore::addr::{GuestAddr, GuestRange, PAGE_SIZE};
 use kcore::frame::{FileOffset, FrameStore};
 use kcore::mappable::{MappingObserver, Removal};
 use kcore::sync::{LockClass, RwLock};
 
+use crate::density::Density;
 use crate::frames::FrameAllocator;
 use crate::resident::{Kind, ResidentSet, Run};
 use crate::types::{Layout, Limits, MapOp, Prot, SpaceBackend, VmFlags};
@@ -48,6 +49,13 @@ pub(crate) struct Inner {
     pub(crate) spurious: BTreeMap<(Option<u64>, u64), u64>,
     /// The thread whose fault is being dealt with; none for the kernel's own access.
     pub(crate) faulting: Option<u64>,
+    /// Whether the guest is shown nothing yet.
+    pub(crate) held_back: bool,
+    /// Mappings since the last fault that the next one may map something in.
+    pub(crate) fresh: Vec<(u64, u64)>,
+    /// Operations that are carried out before the next ones, within one fault. What they map counts as mapped.
+    pub(crate) queue: Vec<MapOp>,
+    pub(crate) density: Density,
     pub(crate) peak_total: u64,
     pub(crate) peak_rss: u64,
     pub(crate) marks: Marks,
@@ -95,6 +103,10 @@ impl AddressSpace {
                 generation: 0,
                 spurious: BTreeMap::new(),
                 faulting: None,
+                held_back: false,
+                fresh: Vec::new(),
+                queue: Vec::new(),
+                density: Density::default(),
                 peak_total: 0,
                 peak_rss: 0,
                 marks: Marks::default(),
@@ -211,6 +223,15 @@ pub(crate) fn guest_range(start: u64, end: u64) -> GuestRange {
 impl Inner {
     pub(crate) fn apply(&mut self, ops: &[MapOp]) -> Result<(), Errno> {
         self.take_back();
+        let mut queue = core::mem::take(&mut self.queue);
+        if queue.is_empty() {
+            return self.carry_out(ops);
+        }
+        queue.extend_from_slice(ops);
+        // What of the queue is mapped now is not known.
+        self.carry_out(&queue).inspect_err(|_| self.forget(0, !(PAGE_SIZE - 1)))
+    }
+    fn carry_out(&mut self, ops: &[MapOp]) -> Result<(), Errno> {
         if ops.is_empty() {
             return Ok(());
         }
@@ -235,6 +256,7 @@ impl Inner {
         self.brk_end = 0;
         self.future = VmFlags::empty();
         self.spurious.clear();
+        self.fresh.clear();
         self.marks = Marks::default();
     }
     /// Leaves all that is resident to the backend: the guest will not run here again.
@@ -287,7 +309,7 @@ impl Inner {
             let Some((file, first)) = v.file_at(v.start) else { continue };
             let (lo, hi) = (first.max(offset), first.saturating_add(v.len()).min(end));
             if file.id() == object && lo < hi {
-                let up = kcore::addr::PAGE_SIZE - 1;
+                let up = PAGE_SIZE - 1;
                 hit.push(((v.start + (lo - first)) & !up, (v.start + (hi - first)).saturating_add(up) & !up));
             }
         }

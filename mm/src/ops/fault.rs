@@ -1,53 +1,21 @@
 //! Page faults: the guest's, and the kernel's on the guest's behalf.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Errno;
 use kcore::addr::{GuestAddr, PAGE_SIZE};
 use kcore::frame::{FileOffset, FrameStore};
-use kcore::mappable::Mappable;
 
+use super::fill::{COPY_AROUND, View, WINDOW};
 use super::place::GUARD;
 use crate::resident::{Kind, Run};
 use crate::space::{AddressSpace, Inner, guest_range};
 use crate::types::{FaultAccess, FaultOutcome, MapOp, Prot, VmFlags};
-use crate::vma::Vma;
 
-/// Bytes that an anonymous fault fills, aligned.
-const WINDOW: u64 = 2 << 20;
-/// Bytes around a file fault whose resident pages are mapped too.
-const FILE_AROUND: u64 = 64 * PAGE_SIZE;
-/// Bytes around a fault on shared anonymous memory that are filled.
-const SHARED_AROUND: u64 = 64 * PAGE_SIZE;
-/// Bytes copied by one copy-on-write fault, aligned.
-const COPY_AROUND: u64 = 16 * PAGE_SIZE;
 /// Bytes by which a stack grows at once.
 const STACK_STEP: u64 = 16 * PAGE_SIZE;
 /// Faults remembered as spurious.
 const SPURIOUS_MAX: usize = 64;
-
-/// What a fault needs to know of a mapping, without borrowing it.
-struct View {
-    start: u64,
-    end: u64,
-    prot: Prot,
-    flags: VmFlags,
-    /// The object, and the offset of the mapping's first page in it.
-    file: Option<(Arc<dyn Mappable>, u64)>,
-}
-
-impl View {
-    fn of(v: &Vma) -> View {
-        let file = v.file_at(v.start).map(|(f, offset)| (f.object.clone(), offset));
-        View { start: v.start, end: v.end, prot: v.prot, flags: v.flags, file }
-    }
-    /// The aligned window of `size` bytes around `page`, cut to the mapping.
-    fn window(&self, page: u64, size: u64) -> (u64, u64) {
-        let lo = page & !(size - 1);
-        (lo.max(self.start), lo.saturating_add(size).min(self.end))
-    }
-}
 
 impl AddressSpace {
     /// Resolves a guest's fault at `addr`, or says which signal it gets. `SIGBUS` is for what cannot be supplied: past the end
@@ -58,7 +26,11 @@ impl AddressSpace {
     pub fn handle_fault(&self, thread: u64, addr: GuestAddr, access: FaultAccess) -> FaultOutcome {
         self.update(|s| {
             s.faulting = Some(thread);
-            Ok(s.fault(addr.0, access, false))
+            let done = s.map_ahead(addr.page_down().0, access);
+            let outcome = if done { FaultOutcome::Resumed } else { s.fault(addr.0, access, false) };
+            // What is collected and was not carried out with the fault's own operations.
+            let rest = s.apply(&[]);
+            Ok(if done && rest.is_err() { FaultOutcome::ADRERR } else { outcome })
         })
         .unwrap_or(FaultOutcome::MAPERR)
     }
@@ -126,117 +98,6 @@ impl Inner {
         v.start = new;
         self.vmas.insert(v);
         self.vmas.find(page).map(View::of)
-    }
-    /// Makes a page that is not resident so.
-    fn fill(&mut self, vma: &View, page: u64, access: FaultAccess) -> Result<(), Errno> {
-        let write = access == FaultAccess::Write;
-        let Some((object, first)) = &vma.file else { return self.fill_anon(vma, page) };
-        let offset_of = |at: u64| first + (at - vma.start);
-        let shared = vma.flags.contains(VmFlags::SHARED);
-        let eager = vma.flags.contains(VmFlags::SHARED_ANON);
-        let write_shared = eager || (shared && write);
-        let frame = object.page(offset_of(page), write_shared)?;
-        if write && !shared {
-            return self.fill_copies(vma, page, &frame);
-        }
-        let kind = match (shared, write_shared) {
-            (false, _) => Kind::Cache,
-            (true, false) => Kind::SharedRo,
-            (true, true) => Kind::SharedRw,
-        };
-        let (lo, hi) = vma.window(page, if eager { SHARED_AROUND } else { FILE_AROUND });
-        let (lo, hi) = self.resident.hole(page, lo, hi);
-        // Pages around may be there without having been announced for writing.
-        let around = if kind == Kind::SharedRw && !eager { Kind::SharedRo } else { kind };
-        let mut runs = Vec::new();
-        let mut at = lo;
-        while at < hi {
-            let (f, kind) = if at == page {
-                (Some(frame.clone()), kind)
-            } else if eager {
-                (object.page(offset_of(at), true).ok(), kind)
-            } else {
-                (object.resident_page(offset_of(at)), around)
-            };
-            if let Some(f) = f {
-                self.frames.retain(f.at(), 1);
-                runs.push(Run { start: at, end: at + PAGE_SIZE, at: f.at().0, kind, mapped: None });
-            }
-            at += PAGE_SIZE;
-        }
-        self.install(vma, &runs)
-    }
-    /// A store to a page of a private file mapping that is not resident: copies it, and pages around it, which are
-    /// most often written next (relocations, initialized data).
-    fn fill_copies(&mut self, vma: &View, page: u64, frame: &kcore::frame::Frame) -> Result<(), Errno> {
-        let Some((object, first)) = &vma.file else { return Err(Errno::EFAULT) };
-        let (lo, hi) = vma.window(page, COPY_AROUND);
-        let (lo, hi) = self.resident.hole(page, lo, hi);
-        let source = |at: u64| object.resident_page(first + (at - vma.start));
-        let mut sources = alloc::vec![frame.clone()];
-        let mut start = page;
-        while start > lo
-            && let Some(f) = source(start - PAGE_SIZE)
-        {
-            start -= PAGE_SIZE;
-            sources.insert(0, f);
-        }
-        let mut end = page + PAGE_SIZE;
-        while end < hi
-            && let Some(f) = source(end)
-        {
-            end += PAGE_SIZE;
-            sources.push(f);
-        }
-        let to = match self.frames.alloc((end - start) / PAGE_SIZE) {
-            Ok(to) => to,
-            Err(_) => {
-                (start, end) = (page, page + PAGE_SIZE);
-                sources = alloc::vec![frame.clone()];
-                self.frames.alloc(1)?
-            }
-        };
-        for (i, f) in (0u64..).zip(&sources) {
-            self.frames.copy(f.at(), FileOffset(to.0 + i * PAGE_SIZE), PAGE_SIZE);
-        }
-        self.install(vma, &[Run { start, end, at: to.0, kind: Kind::Own, mapped: None }])
-    }
-    fn fill_anon(&mut self, vma: &View, page: u64) -> Result<(), Errno> {
-        let mut size = WINDOW;
-        loop {
-            let (lo, hi) = vma.window(page, size);
-            let (lo, hi) = self.resident.hole(page, lo, hi);
-            match self.frames.alloc((hi - lo) / PAGE_SIZE) {
-                Ok(at) => {
-                    return self.install(
-                        vma,
-                        &[Run { start: lo, end: hi, at: at.0, kind: Kind::Own, mapped: None }],
-                    );
-                }
-                Err(e) if size == PAGE_SIZE => return Err(e),
-                Err(_) => size = (size / 8).max(PAGE_SIZE),
-            }
-        }
-    }
-    /// Adds runs, whose references the caller hands over, where nothing is resident, and maps them.
-    fn install(&mut self, vma: &View, runs: &[Run]) -> Result<(), Errno> {
-        let mut ops = Vec::new();
-        for run in runs {
-            let access = run.kind.access(vma.prot);
-            if access.is_empty() {
-                self.resident.insert(*run);
-                continue;
-            }
-            Self::push_map(&mut ops, run, access);
-            self.resident.insert(Run { mapped: Some(access), ..*run });
-        }
-        let r = self.apply(&ops);
-        if r.is_err()
-            && let (Some(first), Some(last)) = (runs.first(), runs.last())
-        {
-            self.forget(first.start, last.end);
-        }
-        r
     }
     /// Deals with a fault on a resident page. `false` if all that the access needs is in place.
     fn resolve(
@@ -334,7 +195,9 @@ impl Inner {
         let access = new.kind.access(vma.prot);
         let range = guest_range(new.start, new.end);
         let mut ops = Vec::new();
-        if !access.is_empty() {
+        if self.held_back && old.iter().all(|r| r.mapped.is_none()) {
+            // Shown with all else.
+        } else if !access.is_empty() {
             Self::push_map(&mut ops, &new, access);
             new.mapped = Some(access);
         } else if old.iter().any(|r| r.mapped.is_some()) {

@@ -99,6 +99,7 @@ impl Inner {
         };
         let end = start + len;
 
+        let is_private_file = req.file.is_some() && !req.shared;
         let backing = match req.file {
             Some(file) => {
                 let wants = req.shared && max_prot.contains(Prot::WRITE);
@@ -129,6 +130,9 @@ impl Inner {
         let (prot, name) = (req.prot, req.name);
         self.vmas.insert(Vma { start, end, prot, max_prot, flags, backing, name, anon_name: None });
         self.vmas.merge(start, end);
+        if is_private_file {
+            self.note_fresh(start, end);
+        }
         let lock_now = flags.contains(VmFlags::LOCKED) && !flags.contains(VmFlags::LOCK_ON_FAULT);
         if req.populate || lock_now {
             self.populate(start, end);

@@ -1,7 +1,9 @@
 //! The operations, one file each.
 
+mod ahead;
 mod brk;
 mod fault;
+mod fill;
 mod fork;
 mod madvise;
 mod mlock;

@@ -12,7 +12,11 @@ use super::last_errno;
 
 pub(super) const CALLS: HostCalls = HostCalls {
     of: "guest memory",
-    list: &[HostCall::new(libc::SYS_fallocate, "pages that no guest uses any more")],
+    list: &[
+        HostCall::new(libc::SYS_fallocate, "pages that no guest uses any more"),
+        HostCall::new(libc::SYS_fstat, "how much memory the guests have"),
+        HostCall::new(libc::SYS_madvise, "memory that is about to be used"),
+    ],
 };
 
 /// All guest memory of a sandbox: a memfd, mapped whole into this process and in pieces into the stubs.
@@ -138,6 +142,18 @@ unsafe impl MemoryFile for HostMemory {
                 e => return Err(e),
             }
         }
+    }
+    fn prepare(&self, offset: u64, len: u64) {
+        if offset.checked_add(len).is_none_or(|end| end > self.len) {
+            return;
+        }
+        // SAFETY: the range lies in the mapping, as just checked; the call changes no content. If it fails, the pages come by faults.
+        unsafe {
+            libc::madvise(self.base.add(offset as usize).cast(), len as usize, libc::MADV_POPULATE_WRITE)
+        };
+    }
+    fn committed(&self) -> u64 {
+        HostMemory::committed(self).unwrap_or(0)
     }
 }
 

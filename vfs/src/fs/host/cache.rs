@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use kcore::addr::PAGE_SIZE;
-use kcore::frame::{Frame, FrameStore};
+use kcore::frame::{FileOffset, Frame, FrameStore};
 use kcore::mappable::{MappingObserver, Removal};
 use kcore::pages::FilePages;
 use kcore::sync::{LockClass, Mutex};
@@ -90,6 +90,11 @@ impl Cache {
     }
     pub(super) fn get(&self, index: u64) -> Option<Frame> {
         self.pages.get(index)
+    }
+    /// The pages of the file's bytes `from..to` that are here: see [`Mappable::resident_runs`](kcore::mappable::Mappable::resident_runs).
+    pub(super) fn runs(&self, from: u64, to: u64, found: &mut dyn FnMut(u64, FileOffset, u64)) {
+        let end = to.min(self.size()).div_ceil(PAGE_SIZE);
+        self.pages.runs(from / PAGE_SIZE, end, &mut |index, at, pages| found(index * PAGE_SIZE, at, pages));
     }
     pub(super) fn next_present(&self, index: u64) -> Option<u64> {
         self.pages.next_present(index)

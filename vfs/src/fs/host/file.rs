@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 
 use kcore::addr::PAGE_SIZE;
-use kcore::frame::Frame;
+use kcore::frame::{FileOffset, Frame};
 use kcore::io::{IoResult, IoSink, IoSource};
 use kcore::mappable::{Mappable, MappableInfo, MappingObserver};
 
@@ -183,6 +183,11 @@ impl Mappable for HostInode {
     fn resident_page(&self, offset: u64) -> Option<Frame> {
         let cache = self.cache().ok()?;
         if offset < cache.size() { cache.get(offset / PAGE_SIZE) } else { None }
+    }
+    fn resident_runs(&self, from: u64, to: u64, found: &mut dyn FnMut(u64, FileOffset, u64)) {
+        if let Ok(cache) = self.cache() {
+            cache.runs(from, to, found);
+        }
     }
     fn observe(&self, observer: &Arc<dyn MappingObserver>) {
         if let Ok(cache) = self.cache() {

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-use kcore::frame::Frame;
+use kcore::frame::{FileOffset, Frame};
 use kcore::mappable::{Mappable, MappableInfo, MappingObserver, Removal};
 use kcore::sync::{LockClass, Mutex, RwLock};
 
@@ -63,6 +63,9 @@ impl Mappable for OverlayMapping {
     }
     fn resident_page(&self, offset: u64) -> Option<Frame> {
         self.real().resident_page(offset)
+    }
+    fn resident_runs(&self, from: u64, to: u64, found: &mut dyn FnMut(u64, FileOffset, u64)) {
+        self.real().resident_runs(from, to, found);
     }
     fn observe(&self, observer: &Arc<dyn MappingObserver>) {
         let mut observers = self.observers.lock();

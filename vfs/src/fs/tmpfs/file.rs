@@ -6,7 +6,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use kcore::addr::PAGE_SIZE;
-use kcore::frame::{Frame, FrameStore};
+use kcore::frame::{FileOffset, Frame, FrameStore};
 use kcore::io::{IoResult, IoSink, IoSource};
 use kcore::mappable::{Mappable, MappableInfo, MappingObserver, Removal};
 use kcore::pages::FilePages;
@@ -309,6 +309,12 @@ impl Mappable for TmpInode {
     fn resident_page(&self, offset: u64) -> Option<Frame> {
         let c = self.content().ok()?;
         if offset < c.size() { c.pages.get(offset / PAGE_SIZE) } else { None }
+    }
+    fn resident_runs(&self, from: u64, to: u64, found: &mut dyn FnMut(u64, FileOffset, u64)) {
+        if let Ok(c) = self.content() {
+            let end = to.min(c.size()).div_ceil(PAGE_SIZE);
+            c.pages.runs(from / PAGE_SIZE, end, &mut |index, at, n| found(index * PAGE_SIZE, at, n));
+        }
     }
     fn observe(&self, observer: &Arc<dyn MappingObserver>) {
         if let Ok(c) = self.content() {
