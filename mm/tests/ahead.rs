@@ -137,6 +137,22 @@ fn one_fault_maps_a_library() {
 }
 
 #[test]
+fn relocating_many_variables_takes_few_faults() {
+    let w = World::new();
+    let library = Library::new(&w.frames, 160);
+    w.map(0, 160, Prot::RW, Some((&library, 0)));
+    let mut faults = 0;
+    for page in 0..160 {
+        let copied = w.mm.vmas()[0].private_pages;
+        if copied <= page {
+            assert_eq!(w.fault(page, FaultAccess::Write), FaultOutcome::Resumed);
+            faults += 1;
+        }
+    }
+    assert_eq!((faults, w.byte(159)), (4, 160));
+}
+
+#[test]
 fn a_forbidden_access_maps_ahead_and_is_refused() {
     let w = World::new();
     let library = Library::new(&w.frames, 14);

@@ -164,7 +164,7 @@ impl Inner {
     fn break_cow(&mut self, vma: &View, page: u64, run: Run) -> Result<(), Errno> {
         let sole = |s: &Inner, at: u64| s.frames.count(FileOffset(run.offset_of(at))) == 1;
         let reuse = sole(self, page);
-        let (lo, hi) = vma.window(page, if reuse { WINDOW } else { COPY_AROUND });
+        let (lo, hi) = vma.window(page, if reuse { WINDOW } else { self.copy_around(page, run.kind) });
         let (lo, hi) = (lo.max(run.start), hi.min(run.end));
         let (mut first, mut last) = (page, page + PAGE_SIZE);
         while first > lo && sole(self, first - PAGE_SIZE) == reuse {
@@ -188,6 +188,13 @@ impl Inner {
         };
         self.frames.copy(FileOffset(run.offset_of(first)), to, last - first);
         self.replace(vma, new(first, last, to.0))
+    }
+    /// How much is copied at a store to a page. A program that has just changed the pages of a file below it relocates or initializes
+    /// all of its variables.
+    fn copy_around(&self, page: u64, kind: Kind) -> u64 {
+        let below = (page & !(COPY_AROUND - 1)).checked_sub(PAGE_SIZE);
+        let goes_on = below.and_then(|at| self.resident.find(at)).is_some_and(|r| r.kind == Kind::Own);
+        if kind == Kind::Cache && goes_on { 4 * COPY_AROUND } else { COPY_AROUND }
     }
     /// Puts `new` (with its references) in the place of what is resident there.
     fn replace(&mut self, vma: &View, mut new: Run) -> Result<(), Errno> {
