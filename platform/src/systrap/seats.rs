@@ -29,13 +29,16 @@ struct Vacant {
     left_by: Option<Arc<Tenant>>,
     /// Whether that state can be had without waking the seat.
     saved: bool,
+    /// Nobody has sat there yet, and it may not have trapped yet.
+    is_new: bool,
 }
 
 /// A seat for a guest thread.
 pub(super) enum Found {
     /// The one that it left, with its state in it.
     Own,
-    Other(Arc<ThreadShared>),
+    /// Another one, with how it waits; a new one may not yet.
+    Other(Arc<ThreadShared>, Option<Trapped>),
     /// There are only seats that sleep, or none.
     Nothing,
 }
@@ -45,9 +48,10 @@ impl Vacant {
         self.left_by.as_ref().is_some_and(|t| Arc::ptr_eq(t, who))
     }
 
-    /// Whether another thread can be loaded onto it now.
+    /// Whether another thread can be loaded onto it now. Not if it says that it runs, for which only a guest can be the cause.
     fn is_free(&self) -> bool {
-        !self.seat.is_lost() && (self.left_by.is_none() || self.saved && self.seat.await_saved())
+        let is_ready = self.left_by.is_none() || self.saved && self.seat.await_saved();
+        is_ready && !self.seat.is_lost() && (self.is_new || self.seat.trapped().is_some())
     }
 
     /// The floating-point state that was left in it.
@@ -71,7 +75,7 @@ impl Vacant {
 
 impl Seats {
     pub(super) fn new(first: Option<Arc<ThreadShared>>) -> Seats {
-        let vacant = first.into_iter().map(|seat| Vacant { seat, left_by: None, saved: false });
+        let vacant = first.into_iter().map(|seat| Vacant { seat, left_by: None, saved: false, is_new: true });
         Seats { vacant: Mutex::new(vacant.collect()), threads: AtomicUsize::new(0) }
     }
 
@@ -111,12 +115,15 @@ impl Seats {
             other = vacant.iter().rposition(Vacant::is_free);
         }
         let Some(i) = other else { return Found::Nothing };
+        let is_new = vacant[i].is_new;
         let seat = vacant.remove(i).clear(layout);
+        // What it says may have changed since: it is kicked then like one that runs.
+        let how = seat.trapped().or((!is_new).then_some(Trapped::Signal));
         if let Some(own) = vacant.iter_mut().find(|v| v.is_own(who)) {
             who.displace(own.state(layout));
             own.left_by = None;
         }
-        Found::Other(seat)
+        Found::Other(seat, how)
     }
 
     /// The floating-point state of a thread that has left its seat, if it can be had without that; the thread has its seat back otherwise.
@@ -170,7 +177,7 @@ impl Space {
                 Some(Trapped::Lost) | None => false,
             };
             self.handle.bell.rest_soon(&seat);
-            vacant.push(Vacant { seat, left_by: Some(who.clone()), saved });
+            vacant.push(Vacant { seat, left_by: Some(who.clone()), saved, is_new: false });
             drop(vacant);
             self.end_excess();
         } else {
@@ -186,7 +193,7 @@ impl Space {
         } else if let Some(seat) = seat {
             let mut vacant = lock(&self.seats.vacant);
             self.handle.bell.rest_soon(&seat);
-            vacant.push(Vacant { seat, left_by: None, saved: false });
+            vacant.push(Vacant { seat, left_by: None, saved: false, is_new: false });
             drop(vacant);
             self.end_excess();
         }

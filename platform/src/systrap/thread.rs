@@ -212,11 +212,11 @@ impl SystrapThread {
             let any = self.looks == 0 || !neighbours;
             match seats.take(&self.tenant, &h.layout, any) {
                 Seat::Own => break None,
-                Seat::Other(seat) => break Some(seat),
+                Seat::Other(seat, how) => break Some((seat, how)),
                 Seat::Nothing if any => {
                     let (stub, places) = (&self.space.stub, &self.space.places);
                     match give_birth(stub, places, h.cpus, h.layout.xfeatures) {
-                        Ok(seat) => break Some(seat),
+                        Ok(seat) => break Some((seat, None)),
                         Err(e) => return Poll::Ready(Err(e)),
                     }
                 }
@@ -232,11 +232,11 @@ impl SystrapThread {
             neighbours |= found;
         };
         self.looks = policy::SEAT_LOOKS;
-        if let Some(seat) = seat {
+        if let Some((seat, how)) = seat {
             let displaced = self.tenant.take_displaced();
             self.fpu = self.fpu.take().or(displaced).or_else(|| Some(h.layout.initial()));
             self.loading = false;
-            match seat.trapped() {
+            match how {
                 Some(how) => self.trapped = how,
                 None => self.phase = Phase::Birth,
             }
