@@ -19,8 +19,8 @@ const MAPPED_AHEAD: usize = 64;
 /// Pages in a piece of memory that is copied at once: a program's variables, or what was written since the last fork. Both sides will write
 /// there again, and copying takes a third of one fault's time.
 const COPIED_PIECE: u64 = 16;
-/// Pages that are copied at once.
-const COPIED_AHEAD: u64 = 40;
+/// Pages that are copied at once, besides the stack's.
+const COPIED_AHEAD: u64 = 64;
 /// Pages below and above the stack pointer's that are copied with it.
 const STACK_AROUND: (u64, u64) = (1, 2);
 
@@ -85,9 +85,14 @@ impl Inner {
         for (start, end, prot) in spans {
             let stack = only_stack.and_then(|sp| self.cut_out_stack(sp.0, start, end));
             for mut run in self.resident.take(start, end) {
-                let is_hot = stack == Some(run.start) || run.pages() <= COPIED_PIECE;
-                let copy =
-                    if only_stack.is_some() && is_hot { self.copied(&run, prot, &mut left) } else { None };
+                let copy = match stack {
+                    // Of a stack, only that part.
+                    Some(at) if at == run.start => self.copied(&run, prot),
+                    None if only_stack.is_some() && run.pages() <= COPIED_PIECE.min(left) => {
+                        self.copied(&run, prot).inspect(|copy| left -= copy.pages())
+                    }
+                    _ => None,
+                };
                 let copy = copy.unwrap_or_else(|| self.shared(&mut run, prot, &mut ops));
                 // Only what the parent has mapped is in use.
                 let access = copy.kind.access(prot);
@@ -122,9 +127,10 @@ impl Inner {
     }
 
     /// A copy of a run, for the child alone: if it is the parent's alone, in use, can be written, and there is memory for it.
-    fn copied(&self, run: &Run, prot: Prot, left: &mut u64) -> Option<Run> {
-        let in_use = run.kind == Kind::Own && run.mapped.is_some() && prot.contains(Prot::WRITE);
-        *left = Some(*left).filter(|_| in_use)?.checked_sub(run.pages())?;
+    fn copied(&self, run: &Run, prot: Prot) -> Option<Run> {
+        if run.kind != Kind::Own || run.mapped.is_none() || !prot.contains(Prot::WRITE) {
+            return None;
+        }
         let to = self.frames.alloc(run.pages()).ok()?;
         self.frames.copy(FileOffset(run.at), to, run.end - run.start);
         Some(Run { at: to.0, ..*run })
