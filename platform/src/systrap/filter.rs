@@ -26,7 +26,7 @@ pub const MAPPER_CALLS: &[(i64, &str)] = &[
     (libc::SYS_clone, "make guest threads, and stubs from the first one"),
     (libc::SYS_close_range, "give up descriptors at a thread's start"),
     (libc::SYS_sigaltstack, "set up a thread's stack for signals"),
-    (libc::SYS_rt_sigprocmask, "unblock signals at a thread's start"),
+    (libc::SYS_rt_sigprocmask, "unblock signals but the kick at a thread's start"),
     (libc::SYS_seccomp, "take on the filter of guests at a thread's start"),
     (libc::SYS_prctl, "die with the sentry"),
     (

@@ -17,6 +17,7 @@ const ERROR: u64 = 192;
 const TRAPNO: u64 = 200;
 const CR2: u64 = 216;
 const FPSTATE: u64 = 224;
+const MASK: u64 = 296;
 const CONTEXT_LEN: u64 = 304;
 /// Offset of the instruction pointer.
 pub(super) const UC_RIP: u64 = REGISTERS + 16 * 8;
@@ -115,9 +116,10 @@ impl Frame<'_> {
         })
     }
 
-    /// Puts registers in place for the next `rt_sigreturn`. Errors: as [`Frame::registers`].
+    /// Puts registers in place for the next `rt_sigreturn`, after which no signal is blocked. Errors: as [`Frame::registers`].
     pub(super) fn set_registers(&self, r: &UserRegs) -> Result<(), Errno> {
         let at = self.context()?;
+        self.control.write(at + MASK, 0);
         let values = [
             r.r8,
             r.r9,

@@ -245,7 +245,6 @@ pub(super) fn give_birth(
     control.write(area + AREA_STACK_T, address + AREA_STACK);
     control.write(area + AREA_STACK_T + 8, 0);
     control.write(area + AREA_STACK_T + 16, AREA_LEN - AREA_STACK);
-    control.write(area + AREA_NO_SIGNALS, 0);
     control.store(area + AREA_KICKED, 0);
     control.store(area + AREA_WORKER_CPU, u32::MAX);
     control.store(area + LOAD_FPU, 0);

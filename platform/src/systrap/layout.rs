@@ -92,8 +92,6 @@ pub(super) const AREA_FS: u64 = 344;
 pub(super) const AREA_GS: u64 = 352;
 pub(super) const AREA_EXIT: u64 = 360;
 pub(super) const AREA_STACK_T: u64 = 368;
-/// A signal mask without any signal: the area starts as zeros, and what a guest writes there only concerns itself.
-pub(super) const AREA_NO_SIGNALS: u64 = 392;
 /// Where the floating-point state is saved to and loaded from.
 pub(super) const AREA_FPU: u64 = PAGE;
 /// Longest state that fits there.

@@ -107,7 +107,7 @@ picket_stub_thread:
     test eax, eax
     jnz 40f
     mov edi, 2 // SIG_SETMASK
-    lea rsi, [rbx + {area_no_signals}]
+    lea rsi, [rip + picket_stub_birth_mask]
     xor edx, edx
     mov r10d, 8
     mov eax, 14 // rt_sigprocmask
@@ -424,6 +424,11 @@ picket_stub_load:
     .globl picket_stub_loaded
 picket_stub_loaded:
     ud2
+
+    // What a new thread blocks: the kick, so that nothing of the guest's making runs before the filter. The first `rt_sigreturn` ends that.
+    .balign 16
+picket_stub_birth_mask:
+    .quad {birth_mask}
 
     // Filled in by the sentry: the filters' descriptors and instructions.
     .balign 16
