@@ -445,6 +445,12 @@ impl Task {
             !t.killed && (t.stopped || t.trace.as_ref().is_some_and(crate::ptrace::Trace::in_stop))
         })
     }
+    /// Whether it is about to stand still for its tracer, which it tells when it does.
+    pub fn moves_to_tracer(&self) -> bool {
+        let sigs = self.group.signals.lock();
+        let thread = sigs.threads.get(&self.id).filter(|t| !t.killed);
+        thread.is_some_and(|t| t.trace.as_ref().is_some_and(crate::ptrace::Trace::is_moving))
+    }
     /// Whether it stands still for its tracer before it ends.
     pub fn in_last_stop(&self) -> bool {
         let sigs = self.group.signals.lock();

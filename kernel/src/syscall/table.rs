@@ -196,7 +196,7 @@ syscalls! {
     98 getrusage(who: i32, out: GuestAddr) => sync rusage::getrusage, Full;
     99 sysinfo(out: GuestAddr) => sync system::sysinfo, Full;
     100 times(out: GuestAddr) => sync rusage::times, Full;
-    101 ptrace(request: u32, pid: Pid, addr: u64, data: u64) => sync ptrace::ptrace, Partial("debug registers do not watch reads");
+    101 ptrace(request: u32, pid: Pid, addr: u64, data: u64) => async ptrace::ptrace, Partial("debug registers do not watch reads");
     102 getuid() => sync cred::getuid, Full;
     103 syslog(action: i32, buf: UserPtr<u8, W>, len: i32) => async system::syslog, Full;
     104 getgid() => sync cred::getgid, Full;

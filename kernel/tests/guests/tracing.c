@@ -112,6 +112,26 @@ static void changes(void) {
     }
 }
 
+static void stands(void) { raise(SIGSTOP); _exit(5); }
+// Who stands still already is found so at once.
+static void attached_while_stopped(void) {
+    for (int seized = 0; seized < 2; seized++) {
+        int found = 0;
+        for (int i = 0; i < 20; i++) {
+            struct user_regs_struct r;
+            pid_t pid = child(stands);
+            waitpid(pid, 0, WUNTRACED);
+            PT(seized ? SEIZE : ATTACH, pid, 0, 0);
+            found += PT(GETREGS, pid, 0, &r) == 0;
+            waitpid(pid, 0, __WALL);
+            PT(DETACH, pid, 0, 0);
+            kill(pid, SIGKILL);
+            waitpid(pid, 0, 0);
+        }
+        printf("attached while stopped: %d of 20\n", found);
+    }
+}
+
 static void forks(void) {
     traceme();
     pid_t a = fork(); if (a == 0) _exit(3);
@@ -284,7 +304,7 @@ int main(int argc, char **argv) {
     signal(SIGHUP, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGQUIT, SIG_DFL);
-    syscalls(); changes(); events(0); signals(); queues(); attaching(); registers(); exit_kills();
+    syscalls(); changes(); events(0); signals(); queues(); attaching(); attached_while_stopped(); registers(); exit_kills();
     pid_t pid = child(grandchild_stops); await("end", pid);
     return 0;
 }

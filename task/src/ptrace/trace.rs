@@ -30,6 +30,10 @@ impl Trace {
     pub(crate) fn in_stop(&self) -> bool {
         self.stop.is_some()
     }
+    /// It is about to stand still where its tracer finds it.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.trap || self.stop.is_some() && !self.announced
+    }
     pub(crate) fn in_last_stop(&self) -> bool {
         self.stop.is_some() && self.last
     }

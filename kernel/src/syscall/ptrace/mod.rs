@@ -10,7 +10,9 @@ use abi::Errno;
 use abi::task::ptrace::*;
 use kcore::addr::GuestAddr;
 use kcore::id::Pid;
+use kcore::io::IoError;
 use kcore::user::UserPtr;
+use kcore::wait::{Events, WaitSet};
 use task::Task;
 use task::ptrace::Resume;
 use task::signal::{SigInfo, SigSet, SigmaskHow, Signal};
@@ -21,7 +23,7 @@ use crate::ptrace_access::{AccessMode, may_access};
 
 /// `ptrace(2)`. Errors: `ESRCH` for a task that the caller does not trace or that does not stand still, `EPERM` for one that it may
 /// not trace, `EIO` for unknown requests, signals and places, `EINVAL`, `EFAULT`.
-pub(super) fn ptrace(cx: &mut CurrentTask, request: u32, pid: Pid, addr: u64, data: u64) -> SysResult {
+pub(super) async fn ptrace(cx: &mut CurrentTask, request: u32, pid: Pid, addr: u64, data: u64) -> SysResult {
     let processes = cx.kernel.processes().clone();
     let me = cx.task.core.clone();
     if request == PTRACE_TRACEME {
@@ -29,9 +31,9 @@ pub(super) fn ptrace(cx: &mut CurrentTask, request: u32, pid: Pid, addr: u64, da
     }
     let task = if pid.0 > 0 { cx.other_task(pid)? } else { return Err(Errno::ESRCH) };
     match request {
-        PTRACE_ATTACH => attach(cx, &task, None)?,
+        PTRACE_ATTACH => attach(cx, &task, None).await?,
         PTRACE_SEIZE if addr != 0 => return Err(Errno::EIO),
-        PTRACE_SEIZE => attach(cx, &task, Some(u32::try_from(data).map_err(|_| Errno::EIO)?))?,
+        PTRACE_SEIZE => attach(cx, &task, Some(u32::try_from(data).map_err(|_| Errno::EIO)?)).await?,
         PTRACE_INTERRUPT => processes.ptrace_interrupt(&me, &task)?,
         PTRACE_KILL => {
             processes.ptrace_check(&me, &task, true)?;
@@ -45,9 +47,15 @@ pub(super) fn ptrace(cx: &mut CurrentTask, request: u32, pid: Pid, addr: u64, da
     Ok(0)
 }
 
-fn attach(cx: &CurrentTask, task: &Arc<Task>, seize: Option<u32>) -> Result<(), Errno> {
+/// Attaches, and waits while a task that stood still with its group already moves over to a stop for its tracer: what the tracer asks
+/// for next finds it there.
+async fn attach(cx: &CurrentTask, task: &Arc<Task>, seize: Option<u32>) -> Result<(), Errno> {
     may_access(&cx.task.cred(), Some(&cx.task.core), task, AccessMode::Real)?;
-    cx.kernel.processes().ptrace_attach(&cx.task.core, task, seize)
+    cx.kernel.processes().ptrace_attach(&cx.task.core, task, seize)?;
+    let core = cx.task.core.clone();
+    let set = WaitSet::one(&core.group().child_queue, Events::all());
+    cx.wait_killable(&set, || if task.moves_to_tracer() { Err(IoError::Again) } else { Ok(()) }).await;
+    Ok(())
 }
 
 /// The signal that a tracer gives; 0 is none. Errors: `EIO`.
