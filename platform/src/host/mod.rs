@@ -24,9 +24,11 @@ pub use inherited::{close_others, inherited};
 pub use memory::HostMemory;
 pub use park::{FutexParker, install_parker};
 #[cfg(any(feature = "ptrace", feature = "systrap"))]
-pub use proc::open_own_proc;
+pub(crate) use proc::mapped_ranges;
+#[cfg(feature = "systrap")]
+pub(crate) use proc::open_again;
 #[cfg(any(feature = "ptrace", feature = "systrap"))]
-pub(crate) use proc::{mapped_ranges, open_again};
+pub use proc::open_own_proc;
 pub use signals::{HostSignals, Received};
 pub use stdio::was_closed;
 pub use thrift::give_memory_back;

@@ -1,7 +1,7 @@
 //! What the host tells this process of itself.
 
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use abi::Errno;
@@ -33,8 +33,9 @@ pub fn open_own_proc() -> Result<BorrowedFd<'static>, Errno> {
 }
 
 /// Another descriptor of an open file, with other rights. Errors: what `open(2)` gives.
+#[cfg(feature = "systrap")]
 pub(crate) fn open_again(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let link = format!("fd/{}", fd.as_raw_fd());
+    let link = format!("fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
     openat(open_own_proc()?, link, flags | OFlags::CLOEXEC, Mode::empty()).map_err(errno)
 }
 
