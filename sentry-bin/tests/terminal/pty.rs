@@ -32,9 +32,14 @@ impl Pty {
         let slave = ioctl_tiocgptpeer(&master, flags).unwrap();
         tcsetwinsize(&slave, size(24, 80)).unwrap();
         let stdio = || Stdio::from(slave.try_clone().unwrap());
-        // Becomes a session leader with this terminal, and then the program.
-        let mut command = Command::new("setsid");
-        command.arg("--ctty").args(program).stdin(stdio()).stdout(stdio()).stderr(stdio());
+        // Becomes a session leader with this terminal, and then the program. What the tests' own caller ignores must not matter.
+        let mut command = Command::new("env");
+        command
+            .args(["--default-signal", "setsid", "--ctty"])
+            .args(program)
+            .stdin(stdio())
+            .stdout(stdio())
+            .stderr(stdio());
         set(&mut command);
         let child = command.spawn().unwrap();
         let keys = File::from(master);
