@@ -4,6 +4,8 @@
 extern crate alloc;
 
 #[cfg(any(feature = "ptrace", feature = "systrap"))]
+mod bpf;
+#[cfg(any(feature = "ptrace", feature = "systrap"))]
 mod fpu;
 #[cfg(feature = "host")]
 pub mod host;

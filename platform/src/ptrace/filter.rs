@@ -4,10 +4,9 @@
 //! The host looks whether a call is to be emulated before it asks filters, so they see the calls that the tracer injects only. Those
 //! are all made by one instruction.
 
-use libc::{
-    BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS,
-    sock_filter,
-};
+use libc::{SECCOMP_RET_KILL_PROCESS, sock_filter};
+
+use crate::bpf::{AUDIT_ARCH_X86_64, OFFSET_ARCH, OFFSET_IP, allow_list, load, unless_equal};
 
 /// The host calls that the tracer makes in stubs.
 pub const STUB_CALLS: &[(i64, &str)] = &[
@@ -18,33 +17,17 @@ pub const STUB_CALLS: &[(i64, &str)] = &[
     (libc::SYS_exit, "end a thread"),
 ];
 
-const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
-const OFFSET_NR: u32 = 0;
-const OFFSET_ARCH: u32 = 4;
-const OFFSET_IP: u32 = 8;
-
 /// Permits [`STUB_CALLS`] by the instruction that returns to `ret`. Any other call ends the stub.
 pub(super) fn filter(ret: u64) -> Vec<sock_filter> {
-    let statement = |code: u32, k: u32| sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let load = |offset: u32| statement(BPF_LD | BPF_W | BPF_ABS, offset);
-    let jump = |k: u32, jt: usize, jf: usize| sock_filter {
-        code: (BPF_JMP | BPF_JEQ | BPF_K) as u16,
-        jt: jt as u8,
-        jf: jf as u8,
-        k,
-    };
-    let n = STUB_CALLS.len();
-    // What stands between the comparison and the end of the stub.
+    let rest = allow_list(STUB_CALLS, SECCOMP_RET_KILL_PROCESS);
+    let end = rest.len() - 2;
     let words =
         [(OFFSET_ARCH, AUDIT_ARCH_X86_64), (OFFSET_IP + 4, (ret >> 32) as u32), (OFFSET_IP, ret as u32)];
     let mut f = Vec::new();
     for (i, (offset, value)) in words.into_iter().enumerate() {
-        f.extend([load(offset), jump(value, 0, 2 * (words.len() - 1 - i) + 1 + n)]);
+        f.extend([load(offset), unless_equal(value, 2 * (words.len() - 1 - i) + end)]);
     }
-    f.push(load(OFFSET_NR));
-    f.extend(STUB_CALLS.iter().enumerate().map(|(i, (nr, _))| jump(*nr as u32, n - i, 0)));
-    f.push(statement(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
-    f.push(statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+    f.extend(rest);
     f
 }
 

@@ -27,7 +27,6 @@ const NT_X86_XSTATE: usize = 0x202;
 const PTRACE_SYSEMU: u32 = 31;
 const PTRACE_GET_SYSCALL_INFO: u32 = 0x420e;
 const PTRACE_GET_RSEQ_CONFIGURATION: u32 = 0x420f;
-const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 
 /// What `waitpid` reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +145,7 @@ pub(super) fn is_native_syscall(pid: Pid) -> bool {
     // SAFETY: `info` is longer than `struct ptrace_syscall_info`, and its length is passed.
     let r = unsafe { libc::ptrace(PTRACE_GET_SYSCALL_INFO, pid, size_of_val(&info), info.as_mut_ptr()) };
     // Bytes 4..8 hold the architecture; before Linux 5.3 the request does not exist and nothing can be told.
-    r <= 0 || info[1] == AUDIT_ARCH_X86_64
+    r <= 0 || info[1] == crate::bpf::AUDIT_ARCH_X86_64
 }
 
 /// Address, length and signature of the tracee's restartable-sequences area, if it has one.

@@ -1,12 +1,10 @@
 //! Filters of the host's system calls: of the tasks that run guest code, and of the mapper.
 //!
-//! They look at the instruction pointer, which the libraries that compile filters know nothing of: the same call is the guest's, and
-//! traps, or the stub's, and passes, depending on where it is made. Hence these few instructions by hand.
+//! They look at the instruction pointer: the same call is the guest's, and traps, or the stub's, and passes, depending on where it is made.
 
-use libc::{
-    BPF_ABS, BPF_ALU, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
-    SECCOMP_RET_TRAP, sock_filter,
-};
+use libc::{BPF_ALU, BPF_JGE, BPF_JMP, BPF_K, SECCOMP_RET_TRAP, sock_filter};
+
+use crate::bpf::{AUDIT_ARCH_X86_64, OFFSET_ARCH, OFFSET_IP, allow_list, load, statement, unless_equal};
 
 /// Host calls that a task which runs guest code may make, from the stub's code only.
 pub const GUEST_CALLS: &[(i64, &str)] = &[
@@ -39,46 +37,12 @@ pub const MAPPER_CALLS: &[(i64, &str)] = &[
     (libc::SYS_exit_group, "end when the sentry has died"),
 ];
 
-const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
-const OFFSET_NR: u32 = 0;
-const OFFSET_ARCH: u32 = 4;
-const OFFSET_IP: u32 = 8;
-
-fn statement(code: u32, k: u32) -> sock_filter {
-    sock_filter { code: code as u16, jt: 0, jf: 0, k }
-}
-
-fn load(offset: u32) -> sock_filter {
-    statement(BPF_LD | BPF_W | BPF_ABS, offset)
-}
-
-/// Skips `skip` instructions unless the accumulator has the value.
-fn unless_equal(k: u32, skip: usize) -> sock_filter {
-    sock_filter { code: (BPF_JMP | BPF_JEQ | BPF_K) as u16, jt: 0, jf: skip as u8, k }
-}
-
-fn allow_list(calls: &[(i64, &str)]) -> Vec<sock_filter> {
-    let mut f = vec![load(OFFSET_NR)];
-    for (i, (nr, _)) in calls.iter().enumerate() {
-        let to_allow = calls.len() - i;
-        f.push(sock_filter {
-            code: (BPF_JMP | BPF_JEQ | BPF_K) as u16,
-            jt: to_allow as u8,
-            jf: 0,
-            k: *nr as u32,
-        });
-    }
-    f.push(statement(BPF_RET | BPF_K, SECCOMP_RET_TRAP));
-    f.push(statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-    f
-}
-
 /// The filter of tasks that run guest code: what is not a call of the stub's own code raises `SIGSYS`.
 ///
 /// `code` is the address of the stub's code, which does not cross a 4 GiB boundary, and `len` its length.
 pub(super) fn guest(code: u64, len: u64) -> Vec<sock_filter> {
     let (high, low) = ((code >> 32) as u32, code as u32);
-    let rest = allow_list(GUEST_CALLS);
+    let rest = allow_list(GUEST_CALLS, SECCOMP_RET_TRAP);
     let trap = rest.len() - 2;
     let mut f = vec![load(OFFSET_ARCH), unless_equal(AUDIT_ARCH_X86_64, 5 + trap), load(OFFSET_IP + 4)];
     f.push(unless_equal(high, 3 + trap));
@@ -93,7 +57,7 @@ pub(super) fn guest(code: u64, len: u64) -> Vec<sock_filter> {
 /// The filter of mappers. The threads that a mapper makes inherit it, and a guest's call must raise `SIGSYS` in them, so it cannot
 /// say more; a mapper itself has no stack for the signal and dies of it, with its stub.
 pub(super) fn mapper() -> Vec<sock_filter> {
-    let rest = allow_list(MAPPER_CALLS);
+    let rest = allow_list(MAPPER_CALLS, SECCOMP_RET_TRAP);
     let trap = rest.len() - 2;
     let mut f = vec![load(OFFSET_ARCH), unless_equal(AUDIT_ARCH_X86_64, trap)];
     f.extend(rest);
@@ -112,7 +76,10 @@ pub(super) fn bytes(filter: &[sock_filter]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use libc::{BPF_ABS, BPF_JEQ, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW};
+
     use super::*;
+    use crate::bpf::OFFSET_NR;
 
     /// Runs a filter as the host would.
     fn verdict(filter: &[sock_filter], nr: u32, arch: u32, ip: u64) -> u32 {

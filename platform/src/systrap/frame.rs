@@ -7,6 +7,7 @@ use kcore::addr::GuestAddr;
 
 use super::layout::*;
 use super::shared::SharedFile;
+use crate::bpf::AUDIT_ARCH_X86_64;
 use crate::fpu::FpuLayout;
 use crate::{Access, ExceptionInfo, FpuState, Trap, UserRegs};
 
@@ -32,7 +33,6 @@ pub(super) const USER_CS: u64 = 0x33;
 pub(super) const USER_SS: u64 = 0x2b;
 const SI_KERNEL: i32 = 0x80;
 const INTERRUPTED: u64 = (-libc::EINTR as i64).cast_unsigned();
-const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 const TRAP_PAGE_FAULT: u64 = 14;
 const TRAP_PROTECTION: u64 = 13;
 const ERROR_WRITE: u64 = 2;
