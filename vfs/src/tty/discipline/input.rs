@@ -8,6 +8,8 @@ use super::{Effects, LineDiscipline};
 const SIGINT: i32 = 2;
 const SIGQUIT: i32 = 3;
 const SIGTSTP: i32 = 20;
+/// With `PARMRK` it begins a mark, and is doubled where it is typed.
+const MARK: u8 = 0xff;
 
 impl LineDiscipline {
     /// Takes bytes from the keyboard's side and says how many. It takes fewer when the queue is full: a program has to read
@@ -15,15 +17,15 @@ impl LineDiscipline {
     pub fn receive(&mut self, bytes: &[u8], fx: &mut Effects) -> usize {
         let mut rest = bytes;
         while let Some(c) = rest.first() {
-            let mut room = SIZE.saturating_sub(self.input.len());
-            if self.modes.i(PARMRK) {
-                room = room.div_ceil(3);
-            }
+            let free = SIZE.saturating_sub(self.input.len());
+            let marks = self.modes.i(PARMRK);
+            let room = if marks { free.div_ceil(3) } else { free };
             if room <= 1 {
                 if !self.modes.l(ICANON) || self.input.has_line() {
                     break;
                 }
-                if room == 0 {
+                let needed = if marks && *c == MARK { 2 } else { 1 };
+                for _ in free..needed {
                     self.input.pop();
                 }
             }
@@ -123,7 +125,7 @@ impl LineDiscipline {
     }
 
     fn put(&mut self, c: u8) {
-        if c == 0xff && self.modes.i(PARMRK) {
+        if c == MARK && self.modes.i(PARMRK) {
             self.input.push(c);
         }
         self.input.push(c);
@@ -157,7 +159,7 @@ impl LineDiscipline {
                 self.note_line_column();
                 self.echo(c);
             }
-            if c == 0xff && self.modes.i(PARMRK) {
+            if c == MARK && self.modes.i(PARMRK) {
                 self.input.push(c);
             }
             self.input.end_line(c);

@@ -257,3 +257,17 @@ fn output_that_nobody_takes_is_bounded() {
     }
     assert_eq!(t.output_len(), super::OUTPUT_LIMIT);
 }
+
+/// A line that is too long loses its last bytes: a byte that is marked takes the room of two.
+#[test]
+fn a_full_line_has_room_for_a_marked_byte() {
+    let mut t = with(|m| m.iflag |= PARMRK);
+    t.key(&[b'x'; super::queue::SIZE]);
+    for _ in 0..100 {
+        t.key(b"\xff");
+        assert!(t.input_len() <= super::queue::SIZE, "{} bytes", t.input_len());
+    }
+    t.key(b"\n");
+    assert!(t.can_read());
+    assert!(t.input_len() <= super::queue::SIZE, "{} bytes", t.input_len());
+}
