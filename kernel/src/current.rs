@@ -10,7 +10,7 @@ use kcore::io::{IoError, IoResult};
 use kcore::sync::{LockClass, Mutex};
 use kcore::timer::TimerTarget;
 use kcore::wait::WaitSet;
-use platform::{GuestThread, UserRegs};
+use platform::{GuestThread, Registers, UserRegs};
 
 use crate::kernel::Kernel;
 use crate::restart::Restarts;
@@ -52,7 +52,7 @@ pub struct CurrentTask {
     pub(crate) task: Task,
     /// Never locked: it is reached by `get_mut` only, and the mutex makes references to the whole shareable across waits.
     pub(crate) thread: Mutex<Box<dyn GuestThread>>,
-    pub(crate) regs: UserRegs,
+    pub(crate) regs: Registers,
     pub(crate) exiting: Option<ExitStatus>,
     /// The last exception that became a signal.
     pub(crate) exception: Exception,
@@ -86,7 +86,7 @@ impl CurrentTask {
             kernel: kernel.clone(),
             task,
             thread: Mutex::new(&THREAD, thread),
-            regs,
+            regs: regs.into(),
             exiting: None,
             exception: Exception::default(),
             stepping: Stepping::default(),

@@ -75,12 +75,10 @@ const RESTART_SYSCALL: u64 = 219;
 impl CurrentTask {
     /// Ends a system call that a signal interrupted: `EINTR`, unless `rule` lets it run again once the signals are taken.
     pub(crate) fn interrupted(&self, rule: Restart) -> Errno {
-        let r = &self.regs;
         let mut restarts = self.restarts.lock();
         restarts.interrupted = Some(rule);
         if let Restart::Block(deadline) = rule {
-            let args = [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9];
-            restarts.block = Some(Block { nr: r.orig_rax, args, deadline });
+            restarts.block = Some(Block { nr: self.regs.number(), args: self.regs.args(), deadline });
         }
         Errno::EINTR
     }
@@ -98,15 +96,14 @@ impl CurrentTask {
     pub(crate) fn requested_call(&mut self) -> (u64, [u64; 6]) {
         let restarts = self.restarts.get_mut();
         restarts.deadline = None;
-        if self.regs.orig_rax == RESTART_SYSCALL
+        if self.regs.number() == RESTART_SYSCALL
             && let Some(block) = restarts.block.take()
         {
             restarts.deadline = Some(block.deadline);
-            self.regs.orig_rax = block.nr;
+            self.regs.set_number(block.nr);
             return (block.nr, block.args);
         }
-        let r = &self.regs;
-        (r.orig_rax, [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9])
+        (self.regs.number(), self.regs.args())
     }
     /// What an interrupted call leaves in the return register until the signals are taken; `None` for one that was not
     /// interrupted.
@@ -116,9 +113,9 @@ impl CurrentTask {
     /// Makes an interrupted call again, when no handler stands in between. A tracer may have changed the registers, which is how
     /// debuggers keep a call from being made again, or let it be made later.
     pub(crate) fn restart(&mut self) {
-        if self.regs.orig_rax != NO_CALL {
-            match self.regs.rax {
-                ERESTARTSYS | ERESTARTNOINTR | ERESTARTNOHAND => self.call_again(self.regs.orig_rax),
+        if self.regs.number() != NO_CALL {
+            match self.regs.result() {
+                ERESTARTSYS | ERESTARTNOINTR | ERESTARTNOHAND => self.call_again(self.regs.number()),
                 ERESTART_RESTARTBLOCK => self.call_again(RESTART_SYSCALL),
                 _ => {}
             }
@@ -127,17 +124,20 @@ impl CurrentTask {
     /// Decides what an interrupted call returns to when a handler runs first, which asks for restarts or not.
     pub(crate) fn restart_before_handler(&mut self, asks: bool) {
         self.restarts.get_mut().block = None;
-        if self.regs.orig_rax != NO_CALL {
-            match self.regs.rax {
-                ERESTARTSYS if asks => self.call_again(self.regs.orig_rax),
-                ERESTARTNOINTR => self.call_again(self.regs.orig_rax),
-                ERESTARTSYS | ERESTARTNOHAND | ERESTART_RESTARTBLOCK => self.regs.rax = Errno::EINTR.to_ret(),
+        if self.regs.number() != NO_CALL {
+            match self.regs.result() {
+                ERESTARTSYS if asks => self.call_again(self.regs.number()),
+                ERESTARTNOINTR => self.call_again(self.regs.number()),
+                ERESTARTSYS | ERESTARTNOHAND | ERESTART_RESTARTBLOCK => {
+                    self.regs.set_result(Errno::EINTR.to_ret())
+                }
                 _ => {}
             }
         }
     }
     fn call_again(&mut self, nr: u64) {
-        self.regs.rip = self.regs.rip.wrapping_sub(SYSCALL_LEN);
-        self.regs.rax = nr;
+        let regs = self.regs.get_mut();
+        regs.rip = regs.rip.wrapping_sub(SYSCALL_LEN);
+        regs.rax = nr;
     }
 }

@@ -49,14 +49,14 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
         match trap {
             Ok(Trap::Syscall) => resting(&*kicker, pin!(syscall::handle(&mut cx))).await,
             Ok(Trap::Fault { at, access }) => {
-                cx.regs.orig_rax = NO_CALL;
+                cx.regs.set_number(NO_CALL);
                 fault(&mut cx, at, access);
             }
             Ok(Trap::Exception(info)) => {
-                cx.regs.orig_rax = NO_CALL;
+                cx.regs.set_number(NO_CALL);
                 exception(&mut cx, &info);
             }
-            Ok(Trap::Kicked) => cx.regs.orig_rax = NO_CALL,
+            Ok(Trap::Kicked) => cx.regs.set_number(NO_CALL),
             // The host took the thread away (out of memory, or an administrator): Linux would show a SIGKILL.
             Err(e) => {
                 guest_log!(cx.kernel, ERROR, pid = cx.task.tid().0, error = ?e, "the host took a guest thread away");

@@ -35,7 +35,8 @@ impl CurrentTask {
                 Action::Terminate { core } => {
                     let status = ExitStatus::Signaled { signal: delivery.info.signal, core };
                     if let SigFields::Fault { addr } = delivery.info.fields {
-                        let (pid, signal, rip) = (self.task.tid().0, delivery.info.signal, self.regs.rip);
+                        let (pid, signal, rip) =
+                            (self.task.tid().0, delivery.info.signal, self.regs.get().rip);
                         guest_log!(self.kernel, INFO, pid, ?signal, addr = %GuestAddr(addr), rip = %GuestAddr(rip), "a fault");
                     }
                     self.exiting = Some(status);
@@ -66,7 +67,7 @@ impl CurrentTask {
         let caps = self.kernel.host().platform.caps();
         let layout = xsave_layout(caps.xsave_size, caps.xfeatures);
         let fpu = Mutex::get_mut(&mut self.thread).fpu().0.clone();
-        let mut frame = to_frame(&self.regs);
+        let mut frame = to_frame(&self.regs.get());
         frame.eflags = self.own_eflags();
         (frame.trapno, frame.err) = (self.exception.trapno, self.exception.error);
         frame.cr2 = self.exception.cr2;
@@ -74,7 +75,7 @@ impl CurrentTask {
         let mm = self.task.mm().clone();
         match build_frame(&*mm, &mut frame, &fpu, info, action, &core.altstack(), mask, layout) {
             Ok(()) => {
-                from_frame(&mut self.regs, &frame);
+                from_frame(self.regs.get_mut(), &frame);
                 self.force_steps();
                 core.enter_handler(info.signal, action);
             }
@@ -94,14 +95,16 @@ impl CurrentTask {
         let caps = self.kernel.host().platform.caps();
         let layout = xsave_layout(caps.xsave_size, caps.xfeatures);
         let mm = self.task.mm().clone();
-        let back = task::signal::frame_x86_64::restore_frame(&*mm, self.regs.rsp, self.regs.eflags, layout)?;
-        from_frame(&mut self.regs, &back.regs);
+        let regs = self.regs.get_mut();
+        let back = task::signal::frame_x86_64::restore_frame(&*mm, regs.rsp, regs.eflags, layout)?;
+        from_frame(regs, &back.regs);
+        let rsp = regs.rsp;
         self.force_steps();
-        self.regs.orig_rax = NO_CALL;
+        self.regs.set_number(NO_CALL);
         let core = &self.task.core;
         core.sigprocmask(task::signal::SigmaskHow::Set, back.mask);
         // An alternate stack that is not valid any more stays as it is.
-        core.set_altstack(back.altstack, self.regs.rsp).ok();
+        core.set_altstack(back.altstack, rsp).ok();
         let fpu: &mut FpuState = Mutex::get_mut(&mut self.thread).fpu();
         if let Some(saved) = back.fpu {
             fpu.0 = saved;

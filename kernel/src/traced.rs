@@ -76,16 +76,16 @@ impl CurrentTask {
         let core = self.task.core.clone();
         let Some(slot) = core.resources::<Resources>().map(Resources::stopped) else { return };
         if core::mem::take(&mut self.stepping.forced) {
-            self.regs.eflags &= !TF;
+            self.regs.get_mut().eflags &= !TF;
         }
         let fpu = self.thread.get_mut().fpu().clone();
-        *slot.0.lock() = Some(Registers { regs: self.regs, fpu, debug: self.stepping.debug });
+        *slot.0.lock() = Some(Registers { regs: self.regs.get(), fpu, debug: self.stepping.debug });
     }
     fn take_registers(&mut self) {
         let core = self.task.core.clone();
         let Some(slot) = core.resources::<Resources>().map(Resources::stopped) else { return };
         let Some(shown) = slot.0.lock().take() else { return };
-        self.regs = shown.regs;
+        self.regs.set(shown.regs);
         let fpu = self.thread.get_mut().fpu();
         if *fpu != shown.fpu {
             *fpu = shown.fpu;
@@ -97,24 +97,25 @@ impl CurrentTask {
         let forced = for_tracer || !watches.is_empty();
         self.stepping = Stepping { forced, for_tracer, debug, watches };
         if forced {
-            self.regs.eflags |= TF;
+            self.regs.get_mut().eflags |= TF;
         }
     }
     /// The program's own flags: without the trap flag that is there for its tracer.
     pub(crate) fn own_eflags(&self) -> u64 {
-        if self.stepping.forced { self.regs.eflags & !TF } else { self.regs.eflags }
+        let eflags = self.regs.get().eflags;
+        if self.stepping.forced { eflags & !TF } else { eflags }
     }
     /// Sets the trap flag again that the tracer needs, in registers that replace others.
     pub(crate) fn force_steps(&mut self) {
         if self.stepping.forced {
-            self.regs.eflags |= TF;
+            self.regs.get_mut().eflags |= TF;
         }
     }
     /// The task has run an instruction with the trap flag set. Returns what its tracer or itself is told of that; `None` if it was
     /// only to look at watched addresses.
     pub(crate) fn stepped(&mut self, info: &ExceptionInfo) -> Option<i32> {
         const TRAP_HWBKPT: i32 = 4;
-        let (mm, rip) = (self.task.mm().clone(), self.regs.rip);
+        let (mm, rip) = (self.task.mm().clone(), self.regs.get().rip);
         let s = &mut self.stepping;
         let hit = s.watches.check(&mm, rip);
         if hit != 0 {
@@ -136,7 +137,7 @@ impl CurrentTask {
     /// none (number -1), or serve it itself.
     pub(crate) async fn stop_at_entry(&mut self) -> bool {
         let core = self.task.core.clone();
-        self.regs.rax = Errno::ENOSYS.to_ret();
+        self.regs.set_result(Errno::ENOSYS.to_ret());
         let emulates = self.kernel.processes().ptrace_mode(&core).is_some_and(Resume::emulates);
         let stood = self.stop_if(|table, task| table.ptrace_syscall_stop(task, true)).await;
         !(stood && (core.fatal_pending() || emulates))
@@ -149,7 +150,7 @@ impl CurrentTask {
         self.stepping.watches.check(self.task.mm(), 0);
         let stood = self.stop_if(|table, task| table.ptrace_syscall_stop(task, false)).await;
         if stepped && !stood {
-            self.fault_signal(SigInfo::fault(Signal::TRAP, TRAP_BRKPT, self.regs.rip));
+            self.fault_signal(SigInfo::fault(Signal::TRAP, TRAP_BRKPT, self.regs.get().rip));
         }
     }
     /// The stop for `PTRACE_EVENT_*` about a task, if the tracer asked for it.

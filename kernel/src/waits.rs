@@ -89,12 +89,12 @@ impl CurrentTask {
         if !waits.asked.load(Ordering::Relaxed) {
             return;
         }
-        let (core, r) = (&self.task.core, &self.regs);
+        let core = &self.task.core;
         let waiting = Waiting {
             task: core.id(),
             tid: core.tid(),
             stopped: core.is_stopped(),
-            call: call_text(r.orig_rax, [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9]),
+            call: call_text(self.regs.number(), self.regs.args()),
             queues: set.iter().map(|(q, e)| (q.made_at(), e)).collect(),
             deadline,
         };

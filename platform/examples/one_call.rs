@@ -13,7 +13,7 @@ use kcore::frame::FileOffset;
 use kcore::host::MemoryFile;
 use platform::host::HostMemory;
 use platform::ptrace::PtracePlatform;
-use platform::{Access, MapOp, Platform, Trap, UserRegs};
+use platform::{Access, MapOp, Platform, Registers, Trap, UserRegs};
 
 const CODE: u64 = 0x40_0000;
 const PAGE: u64 = 4096;
@@ -54,15 +54,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     space.apply(&[MapOp::Map { range, offset: FileOffset(0), access, populate: false, private: true }])?;
 
     let mut thread = platform.new_thread(&space)?;
-    let mut regs = UserRegs { rip: CODE, ..UserRegs::default() };
+    let mut regs = Registers::from(UserRegs { rip: CODE, ..UserRegs::default() });
     loop {
         match block_on(poll_fn(|cx| thread.poll_run(cx, &mut regs)))? {
             Trap::Syscall => {
-                println!("system call {}: answered with 7", regs.orig_rax);
-                regs.rax = 7;
+                println!("system call {}: answered with 7", regs.number());
+                regs.set_result(7);
             }
             other => {
-                println!("{other:?} with rax {} at {:#x}", regs.rax, regs.rip);
+                println!("{other:?} with {:#x?}", regs.get());
                 return Ok(());
             }
         }

@@ -15,6 +15,9 @@ const XMM_REGISTERS: core::ops::Range<usize> = 160..416;
 const HEADER: usize = 512;
 const HEADER_END: usize = 576;
 const X87_AND_SSE: u64 = 3;
+/// The parts of which the processor loads any content: x87, SSE, AVX and AVX-512. A guest has no use for others: protection keys (with which it
+/// could lock the stub's code out of its own memory), AMX tiles and bounds have no system calls here that would give them out.
+const ANY_CONTENT: u64 = 0xe7;
 
 fn u64_at(b: &[u8], at: usize) -> u64 {
     b.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
@@ -111,7 +114,8 @@ impl FpuLayout {
         b.resize(self.size, 0);
         let mxcsr = u32_at(b, MXCSR) & self.mxcsr_mask;
         b[MXCSR..MXCSR + 4].copy_from_slice(&mxcsr.to_le_bytes());
-        let present = if legacy_only { X87_AND_SSE } else { u64_at(b, HEADER) & self.xfeatures };
+        let present =
+            if legacy_only { X87_AND_SSE } else { u64_at(b, HEADER) & self.xfeatures & ANY_CONTENT };
         b[HEADER..HEADER_END].fill(0);
         b[HEADER..HEADER + 8].copy_from_slice(&present.to_le_bytes());
     }
@@ -135,6 +139,12 @@ mod tests {
         l.sanitize(&mut s);
         assert_eq!(u64_at(&s.0, HEADER), 7);
         assert_eq!(u32_at(&s.0, MXCSR), 0xffbf);
+        // With protection keys and the configuration of AMX tiles, as on newer processors of Intel.
+        sample[SW_XFEATURES..SW_XFEATURES + 8].copy_from_slice(&0x6_02e7u64.to_le_bytes());
+        let newer = FpuLayout::from_sample(&sample).unwrap();
+        s.0.fill(0xff);
+        newer.sanitize(&mut s);
+        assert_eq!(u64_at(&s.0, HEADER), 0xe7);
         #[cfg(feature = "systrap")]
         {
             // What the processor has left out holds whatever was there before.

@@ -22,7 +22,7 @@ mod traits;
 #[cfg(target_arch = "x86_64")]
 pub mod vdso;
 
-pub use regs::{FpuState, UserRegs};
+pub use regs::{FpuState, RegisterSource, Registers, UserRegs};
 pub use traits::{
     Access, ExceptionInfo, GuestSpace, GuestThread, Kick, Landlord, MapOp, Platform, PlatformCaps, Sleeper,
     Trap,

@@ -10,7 +10,7 @@ use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
 use kcore::host::Nanos;
 
-use crate::{FpuState, UserRegs};
+use crate::{FpuState, Registers};
 
 /// What a backend can and cannot do, asked once at start.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ pub trait GuestThread: Send {
     /// looked at and changed through [`GuestThread::fpu`] while no call is pending.
     ///
     /// Errors: `ESRCH` when the thread was lost (its host process was killed).
-    fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut UserRegs) -> Poll<Result<Trap, Errno>>;
+    fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut Registers) -> Poll<Result<Trap, Errno>>;
     /// A handle that interrupts `poll_run` from any thread.
     fn kicker(&self) -> Arc<dyn Kick>;
     /// The floating-point state, fetched lazily; changes made through it are loaded before the guest next runs.
@@ -186,7 +186,7 @@ pub trait Kick: Send + Sync {
 /// Why a guest thread stopped running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trap {
-    /// It executed `syscall`: number in `orig_rax`, arguments in the registers, `rip` after the instruction.
+    /// It executed `syscall`: [`Registers::number`] and [`Registers::args`] say which; `rip` is after the instruction.
     Syscall,
     /// It touched memory that its stub does not map so. A real error only if the kernel's own map says so.
     Fault {

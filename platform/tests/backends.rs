@@ -15,7 +15,7 @@ use kcore::frame::FileOffset;
 use platform::host::HostMemory;
 use platform::ptrace::{PtracePlatform, PtraceSpace};
 use platform::systrap::{SystrapPlatform, SystrapSpace};
-use platform::{Access, GuestSpace, GuestThread, MapOp, Platform, Trap, UserRegs};
+use platform::{Access, GuestSpace, GuestThread, MapOp, Platform, Registers, Trap, UserRegs};
 
 const CODE: u64 = 0x40_0000;
 const DATA: u64 = 0x60_0000;
@@ -60,7 +60,10 @@ on_each_backend!(
 
 impl Rig {
     fn run(&self, t: &mut Box<dyn GuestThread>, regs: &mut UserRegs) -> Result<Trap, Errno> {
-        block_on(&self.platform, poll_fn(|cx| t.poll_run(cx, regs)))
+        let mut all = Registers::from(*regs);
+        let trap = block_on(&self.platform, poll_fn(|cx| t.poll_run(cx, &mut all)));
+        *regs = all.get();
+        trap
     }
     /// What a fault says on a backend that may not know.
     fn fault(&self, at: u64, access: Access) -> Result<Trap, Errno> {
@@ -328,7 +331,7 @@ fn killed_while_running(backend: Backend) {
     let space = r.platform.new_space().unwrap();
     space.apply(&[map(CODE, 0, Access::READ | Access::EXEC)]).unwrap();
     let mut t = r.platform.new_thread(&space).unwrap();
-    let mut regs = at(CODE);
+    let mut regs = Registers::from(at(CODE));
     assert!(t.poll_run(&mut Context::from_waker(Waker::noop()), &mut regs).is_pending());
     std::thread::sleep(Duration::from_millis(5));
     drop(t);

@@ -13,7 +13,7 @@ use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
 use platform::host::HostMemory;
 use platform::systrap::{SystrapPlatform, SystrapSpace};
-use platform::{Access, GuestSpace, GuestThread, MapOp, Platform, Trap, UserRegs};
+use platform::{Access, GuestSpace, GuestThread, MapOp, Platform, Registers, Trap, UserRegs};
 
 const CODE: u64 = 0x40_0000;
 const DATA: u64 = 0x60_0000;
@@ -69,7 +69,9 @@ fn run(
     regs: &mut UserRegs,
 ) -> (Box<dyn GuestThread>, Trap) {
     let mut thread = platform.new_thread(space).unwrap();
-    let trap = block_on(platform, poll_fn(|cx| thread.poll_run(cx, regs))).unwrap();
+    let mut all = Registers::from(*regs);
+    let trap = block_on(platform, poll_fn(|cx| thread.poll_run(cx, &mut all))).unwrap();
+    *regs = all.get();
     (thread, trap)
 }
 

@@ -13,7 +13,7 @@ use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
 use platform::host::HostMemory;
 use platform::systrap::{SystrapPlatform, SystrapSpace};
-use platform::{Access, GuestSpace, GuestThread, Landlord, MapOp, Platform, Trap, UserRegs};
+use platform::{Access, GuestSpace, GuestThread, Landlord, MapOp, Platform, Registers, Trap, UserRegs};
 
 const PAGE_OF_CODE: u64 = 0x40_0000;
 /// Not at the page's beginning, where what comes before an instruction cannot be seen.
@@ -82,7 +82,10 @@ impl Rig {
     }
 
     fn run(&self, t: &mut Box<dyn GuestThread>, regs: &mut UserRegs) -> Trap {
-        block_on(&self.platform, poll_fn(|cx| t.poll_run(cx, regs))).unwrap()
+        let mut all = Registers::from(*regs);
+        let trap = block_on(&self.platform, poll_fn(|cx| t.poll_run(cx, &mut all))).unwrap();
+        *regs = all.get();
+        trap
     }
 
     /// Runs the loop until its calls are rewritten.

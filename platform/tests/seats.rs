@@ -15,7 +15,7 @@ use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
 use platform::host::HostMemory;
 use platform::systrap::{SystrapPlatform, SystrapSpace};
-use platform::{Access, GuestSpace, GuestThread, Kick, Landlord, MapOp, Platform, Trap, UserRegs};
+use platform::{Access, GuestSpace, GuestThread, Kick, Landlord, MapOp, Platform, Registers, Trap, UserRegs};
 
 const CODE: u64 = 0x40_0000;
 const PATTERNS: u64 = 0x60_0000;
@@ -114,7 +114,7 @@ struct Rig {
 struct Guest {
     thread: Box<dyn GuestThread>,
     kick: Arc<dyn Kick>,
-    regs: UserRegs,
+    regs: Registers,
     number: u64,
     /// What is at the beginning of its pattern.
     pattern: [u8; 16],
@@ -168,7 +168,13 @@ impl Rig {
             rbx: number,
             ..UserRegs::default()
         };
-        Guest { kick: thread.kicker(), thread, regs, number, pattern: pattern[..16].try_into().unwrap() }
+        Guest {
+            kick: thread.kicker(),
+            thread,
+            regs: regs.into(),
+            number,
+            pattern: pattern[..16].try_into().unwrap(),
+        }
     }
 
     fn run(&self, g: &mut Guest) -> Trap {
@@ -195,11 +201,16 @@ impl Rig {
 impl Guest {
     fn trapped(&mut self, trap: Trap) {
         match trap {
-            Trap::Syscall => self.regs.rax = 0,
+            Trap::Syscall => self.regs.set_result(0),
             Trap::Kicked => {}
-            other => panic!("{other:?} at {:#x}", self.regs.rip),
+            other => panic!("{other:?} with {:x?}", self.regs),
         }
-        assert_eq!((self.regs.rbx, self.regs.fs_base), (self.number, 0x7000_0000 + self.number));
+    }
+
+    /// Its general registers are its own, wherever they are now.
+    fn look_at_registers(&self) {
+        let regs = self.regs.get();
+        assert_eq!((regs.rbx, regs.fs_base), (self.number, 0x7000_0000 + self.number));
     }
 
     fn look_at_state(&mut self) {
@@ -238,6 +249,9 @@ fn registers_follow_their_thread() {
             match random.below(32) {
                 0 => g.kick.kick(),
                 1..4 => g.look_at_state(),
+                6..12 => g.look_at_registers(),
+                // As they are, but not known to be that.
+                12 => _ = g.regs.get_mut(),
                 4 => {
                     // The kernel changes what the thread will find.
                     let state = g.thread.fpu();
@@ -261,10 +275,14 @@ fn registers_follow_their_thread() {
             if random.below(4) > 0 {
                 guests[*i].kick.rest();
             }
+            if random.below(4) == 0 {
+                guests[*i].look_at_registers();
+            }
         }
     }
     for g in &mut guests {
         g.look_at_state();
+        g.look_at_registers();
         let (kept, lost) = r.counts(g.number);
         assert!(kept > 100 && lost == 0, "thread {}: {kept} {lost}", g.number);
     }
@@ -283,6 +301,7 @@ fn threads_that_wait_need_no_seat() {
     assert!(r.host_threads() < 35, "{}", r.host_threads());
     // They all have their registers.
     guests.iter_mut().for_each(Guest::look_at_state);
+    guests.iter().for_each(Guest::look_at_registers);
     // All at once need one each.
     for g in &mut guests {
         assert!(matches!(r.run(g), Trap::Syscall));
@@ -306,6 +325,7 @@ fn a_thread_may_go_while_its_seat_is_taken() {
             // As by `execve`: its old registers are gone.
             let other = r.platform.new_space().unwrap();
             goes.thread.set_space(&other).unwrap();
+            goes.look_at_registers();
             assert_eq!(goes.thread.fpu().0[176..192], [0; 16]);
         }
         goes.kick.kick();

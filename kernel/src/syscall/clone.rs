@@ -232,7 +232,7 @@ fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTa
         None if plan.has(CLONE_FS) => own.fs.clone(),
         None => own.fs.fork(),
     };
-    let only_stack = cx.task.is_last_in_memory().then_some(GuestAddr(cx.regs.rsp));
+    let only_stack = cx.task.is_last_in_memory().then_some(GuestAddr(cx.regs.get().rsp));
     let memory =
         if plan.has(CLONE_VM) { own.memory.clone() } else { fork_memory(&kernel, &own.memory, only_stack)? };
     let parts = Parts {
@@ -259,7 +259,7 @@ fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTa
     if plan.has(CLONE_CHILD_SETTID) {
         parts.memory.mm.copy_out(plan.child_tid, &core.tid().0.to_le_bytes());
     }
-    let mut regs = cx.regs;
+    let mut regs = cx.regs.get();
     regs.rax = 0;
     regs.eflags = cx.own_eflags();
     if !plan.stack.is_null() {

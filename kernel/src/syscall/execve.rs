@@ -167,7 +167,8 @@ fn commit(cx: &mut CurrentTask, program: Program) {
     cx.task.unshare_files();
     super::ipc::leave_memory(cx);
     cx.task.set_memory(program.memory);
-    cx.regs = UserRegs { orig_rax: cx.regs.orig_rax, ..program.regs };
+    let number = cx.regs.number();
+    cx.regs.set(UserRegs { orig_rax: number, ..program.regs });
     core.set_comm(&program.name);
     core.set_left_futexes(false);
     let old = core.cred();

@@ -91,7 +91,7 @@ pub(crate) async fn handle(cx: &mut CurrentTask) {
             return;
         }
         // No number is the tracer's way to have no call made; it sees the exit all the same.
-        let wanted = cx.regs.orig_rax != NO_CALL;
+        let wanted = cx.regs.number() != NO_CALL;
         if wanted && (!cx.task.core.is_filtered() || cx.pass_filters().await) {
             serve(cx).await;
         }
@@ -106,7 +106,6 @@ pub(crate) async fn handle(cx: &mut CurrentTask) {
 
 async fn serve(cx: &mut CurrentTask) {
     let (nr, args) = cx.requested_call();
-    let before = cx.regs;
     cx.trace_entry(nr, args);
     let result = match u32::try_from(nr) {
         Ok(nr) => {
@@ -118,9 +117,6 @@ async fn serve(cx: &mut CurrentTask) {
     // An interruption that the handler made something else of does not restart the call.
     let restart = cx.take_interrupted().filter(|_| result == Err(Errno::EINTR));
     let value = restart.unwrap_or_else(|| return_value(result));
-    // A call that replaced the registers (execve, rt_sigreturn) has set its own return value.
-    if cx.regs.rip == before.rip && cx.regs.rsp == before.rsp {
-        cx.regs.rax = value;
-    }
+    cx.regs.set_result(value);
     cx.trace_exit(value);
 }

@@ -89,10 +89,10 @@ pub(super) fn arch_prctl(cx: &mut CurrentTask, code: i32, addr: u64) -> SysResul
     let allowed = addr < cx.task.mm().layout().max.0;
     match code {
         ARCH_SET_FS | ARCH_SET_GS if !allowed => return Err(Errno::EPERM),
-        ARCH_SET_FS => cx.regs.fs_base = addr,
-        ARCH_SET_GS => cx.regs.gs_base = addr,
-        ARCH_GET_FS => cx.put(GuestAddr(addr), &cx.regs.fs_base)?,
-        ARCH_GET_GS => cx.put(GuestAddr(addr), &cx.regs.gs_base)?,
+        ARCH_SET_FS => cx.regs.get_mut().fs_base = addr,
+        ARCH_SET_GS => cx.regs.get_mut().gs_base = addr,
+        ARCH_GET_FS => cx.put(GuestAddr(addr), &cx.regs.get().fs_base)?,
+        ARCH_GET_GS => cx.put(GuestAddr(addr), &cx.regs.get().gs_base)?,
         _ => return Err(Errno::EINVAL),
     }
     Ok(0)

@@ -160,7 +160,7 @@ pub(super) fn rt_sigreturn(cx: &mut CurrentTask) -> SysResult {
         return Err(e);
     }
     // The register that the handler interrupted, not a result of this call.
-    Ok(cx.regs.rax)
+    Ok(cx.regs.result())
 }
 
 /// Waits for a signal that runs a handler or ends the process.
@@ -185,11 +185,12 @@ pub(super) async fn rt_sigsuspend(cx: &mut CurrentTask, mask: GuestAddr, size: u
 
 /// `sigaltstack(2)`.
 pub(super) fn sigaltstack(cx: &mut CurrentTask, new: GuestAddr, old: GuestAddr) -> SysResult {
-    let was = cx.task.core.altstack().report(cx.regs.rsp);
+    let rsp = cx.regs.get().rsp;
+    let was = cx.task.core.altstack().report(rsp);
     if !new.is_null() {
         let [sp, flags, size] = UserPtr::<[u64; 3]>::new(new).read(&**cx.task.mm())?;
         let flags = u32::try_from(flags & 0xffff_ffff).map_err(|_| Errno::EINVAL)?;
-        cx.task.core.set_altstack(AltStack { sp, size, flags }, cx.regs.rsp)?;
+        cx.task.core.set_altstack(AltStack { sp, size, flags }, rsp)?;
     }
     if !old.is_null() {
         cx.put(old, &[was.sp, was.flags.into(), was.size])?;

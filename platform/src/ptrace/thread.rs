@@ -9,7 +9,7 @@ use super::lock;
 use super::queue::Command;
 use super::space::{PtraceSpace, Stub};
 use super::sys::{self, Pid};
-use crate::{FpuState, GuestSpace, GuestThread, Kick, Trap, UserRegs};
+use crate::{FpuState, GuestSpace, GuestThread, Kick, Registers, Trap, UserRegs};
 
 pub(super) enum Phase {
     Idle,
@@ -103,13 +103,13 @@ impl PtraceThread {
 }
 
 impl GuestThread for PtraceThread {
-    fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut UserRegs) -> Poll<Result<Trap, Errno>> {
+    fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut Registers) -> Poll<Result<Trap, Errno>> {
         {
             let mut slot = lock(&self.shared.slot);
             match slot.phase {
                 Phase::Done(result) => {
                     slot.phase = Phase::Idle;
-                    *regs = slot.regs;
+                    regs.set(slot.regs);
                     return Poll::Ready(result);
                 }
                 Phase::Running => {
@@ -127,7 +127,7 @@ impl GuestThread for PtraceThread {
                 return Poll::Ready(Ok(Trap::Kicked));
             }
             slot.phase = Phase::Running;
-            slot.regs = *regs;
+            slot.regs = regs.get();
             slot.waker = Some(cx.waker().clone());
         }
         let fpu = self.fpu.take();

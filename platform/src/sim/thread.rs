@@ -13,7 +13,7 @@ use super::code::{ACCESS_AT, Body, Ending, SYSCALL_END, SYSCALL_LEN};
 use super::guest::{Answer, Guest, Memory, Request, SignalArgs};
 use super::space::SimSpace;
 use super::{RESTORER, Sim};
-use crate::{Access, FpuState, GuestSpace, GuestThread, Kick, Trap, UserRegs};
+use crate::{Access, FpuState, GuestSpace, GuestThread, Kick, Registers, Trap, UserRegs};
 
 /// Steps after which others get their turn, whatever chance says: a guest may do something for ever.
 const SLICE: u32 = 64;
@@ -219,10 +219,11 @@ fn perform(space: &SimSpace, access: &mut Memory) -> Result<Answer, (GuestAddr, 
 }
 
 impl GuestThread for SimThread {
-    fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut UserRegs) -> Poll<Result<Trap, Errno>> {
+    fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut Registers) -> Poll<Result<Trap, Errno>> {
         if let Some(trap) = self.late.take() {
             return Poll::Ready(Ok(trap));
         }
+        let regs = regs.get_mut();
         self.sim.trace_entry(self.number, regs);
         while self.left > 0 && !self.sim.preempts() {
             self.left -= 1;

@@ -34,6 +34,11 @@ impl Frame<'_> {
         self.word(C_RSP)
     }
 
+    /// The call's number and arguments: they share a cache line with the word that said that it is made.
+    pub(super) fn call(&self) -> (u64, [u64; 6]) {
+        (self.word(C_RAX), [C_RDI, C_RSI, C_RDX, C_R10, C_R8, C_R9].map(|at| self.word(at)))
+    }
+
     /// The registers as the instruction would have left them, with the call's number in `rax`.
     pub(super) fn call_registers(&self) -> UserRegs {
         let eflags = self.word(C_FLAGS);

@@ -7,14 +7,14 @@ use super::host_thread::{ThreadShared, Trapped};
 use super::layout::*;
 use super::rewrite::Place;
 use super::thread::SystrapThread;
-use crate::{Trap, UserRegs};
+use crate::{RegisterSource, Registers, Trap, UserRegs};
 
 impl SystrapThread {
     /// What the host thread, which has trapped, tells of: `None` for a kick.
     pub(super) fn event(
         &mut self,
         thread: &ThreadShared,
-        regs: &mut UserRegs,
+        regs: &mut Registers,
     ) -> Result<Option<Trap>, Errno> {
         match self.trapped {
             Trapped::Lost => Err(Errno::ESRCH),
@@ -23,7 +23,7 @@ impl SystrapThread {
         }
     }
 
-    fn call_event(&mut self, thread: &ThreadShared, regs: &mut UserRegs) -> Option<Trap> {
+    fn call_event(&mut self, thread: &ThreadShared, regs: &mut Registers) -> Option<Trap> {
         let frame = thread.frame();
         let is_kick = frame.control.load(frame.area + REASON) == REASON_KICK;
         if is_kick && self.loading {
@@ -34,12 +34,17 @@ impl SystrapThread {
             return None;
         }
         self.loading = false;
-        *regs = frame.call_registers();
-        self.last = *regs;
-        if is_kick { None } else { Some(Trap::Syscall) }
+        self.tenant.forget_registers();
+        if is_kick {
+            regs.set(self.tenant.registers());
+            return None;
+        }
+        let (number, args) = frame.call();
+        regs.set_call(number, args, &self.tenant);
+        Some(Trap::Syscall)
     }
 
-    fn signal_event(&mut self, thread: &ThreadShared, regs: &mut UserRegs) -> Result<Option<Trap>, Errno> {
+    fn signal_event(&mut self, thread: &ThreadShared, regs: &mut Registers) -> Result<Option<Trap>, Errno> {
         let frame = thread.frame();
         let (trap, now) = frame.trap()?;
         let was_loading = core::mem::take(&mut self.loading);
@@ -51,7 +56,8 @@ impl SystrapThread {
             }
             return Ok(trap);
         }
-        *regs = now;
+        regs.set(now);
+        let regs = regs.get_mut();
         let call = |regs: &mut UserRegs, ret: u64| {
             (regs.rip, regs.rcx, regs.r11, regs.orig_rax) = (ret, ret, regs.eflags, regs.rax);
             Ok(Some(Trap::Syscall))

@@ -33,8 +33,9 @@ pub(super) const AREA_LEN: u64 = 32 << 10;
 /// Host threads that one stub can have.
 pub(super) const MAX_THREADS: u64 = (REGION - AREAS) / AREA_LEN;
 
-// Words of an area. The first line is what a system call of rewritten code passes and what it gets back; the next ones are the rest of its
-// registers (`C_*`), which the sentry reads too, and may replace.
+// Words of an area. The first line is what a system call of rewritten code passes and what it gets back, and all that goes to and fro
+// between two processors for most calls; the next ones are the rest of its registers (`C_*`), which the sentry reads when it needs them,
+// and may replace.
 pub(super) const AREA_STATE: u64 = 0;
 /// Why a thread is in state [`STATE_FAST`].
 pub(super) const REASON: u64 = 4;
@@ -56,8 +57,6 @@ pub(super) const C_R14: u64 = 120;
 pub(super) const C_R15: u64 = 128;
 /// Where the trampoline goes on after the call.
 pub(super) const C_TAIL: u64 = 136;
-/// The processor that the thread trapped on, as [`super::cpus::this_cpu`] numbers them.
-pub(super) const AREA_CPU: u64 = 168;
 // Only for registers that the sentry replaces.
 pub(super) const C_RCX: u64 = 144;
 pub(super) const C_FS: u64 = 152;
@@ -81,6 +80,8 @@ pub(super) const AREA_SPIN: u64 = 296;
 pub(super) const AREA_KICKED: u64 = 300;
 /// The processor of the worker that resumed the thread last.
 pub(super) const AREA_WORKER_CPU: u64 = 304;
+/// The processor that the thread trapped on, as [`super::cpus::this_cpu`] numbers them. It is written only when it is another one.
+pub(super) const AREA_CPU: u64 = 312;
 /// Whether the sentry sleeps until the thread has saved its floating-point state.
 pub(super) const SAVE_WATCHED: u64 = 308;
 // For traps by signal.

@@ -12,8 +12,8 @@ use super::lock;
 use super::policy;
 use super::space::Space;
 use super::tenant::Tenant;
-use crate::FpuState;
 use crate::fpu::FpuLayout;
+use crate::{FpuState, RegisterSource};
 
 /// The vacant seats of a space, and how many guest threads may want them.
 #[derive(Default)]
@@ -172,7 +172,10 @@ impl Space {
         if shared {
             let mut vacant = lock(&self.seats.vacant);
             let saved = match seat.trapped() {
-                Some(Trapped::Call) => seat.begin_save(),
+                Some(Trapped::Call) => {
+                    who.registers();
+                    seat.begin_save()
+                }
                 Some(Trapped::Signal) => true,
                 Some(Trapped::Lost) | None => false,
             };

@@ -164,7 +164,10 @@ picket_stub_handler:
     mov ebp, [rbx + {area_spin}]
     mov ecx, {cpu_segment}
     lsl ecx, ecx
+    cmp ecx, [rbx + {area_cpu}]
+    je 59f
     mov [rbx + {area_cpu}], ecx
+59:
     mov eax, {trapped}
     xchg [rbx + {area_state}], eax // a full fence, so that the sentry's wishes are read after
     cmp dword ptr [rbx + {area_exit}], 0
@@ -259,7 +262,10 @@ picket_stub_flags:
     mov rsp, gs:[{c_rsp}]
     mov ecx, {cpu_segment}
     lsl ecx, ecx
+    cmp ecx, gs:[{area_cpu}]
+    je 60f
     mov gs:[{area_cpu}], ecx
+60:
     mov ecx, {fast}
     xchg gs:[{area_state}], ecx
 

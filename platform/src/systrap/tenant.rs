@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 use super::host_thread::ThreadShared;
 use super::lock;
 use super::space::Space;
-use crate::{FpuState, Kick};
+use crate::{FpuState, Kick, RegisterSource, UserRegs};
 
 /// See the module.
 pub(super) struct Tenant {
@@ -21,6 +21,9 @@ pub(super) struct Tenant {
     away: AtomicBool,
     /// The floating-point state that was in its seat when another one took it.
     displaced: Mutex<Option<FpuState>>,
+    /// The general registers at its last call, and whether they were read since.
+    registers: Mutex<UserRegs>,
+    has_registers: AtomicBool,
 }
 
 impl Tenant {
@@ -33,6 +36,8 @@ impl Tenant {
             seat: Mutex::default(),
             away: AtomicBool::new(false),
             displaced: Mutex::default(),
+            registers: Mutex::default(),
+            has_registers: AtomicBool::new(false),
         })
     }
 
@@ -62,6 +67,18 @@ impl Tenant {
         lock(&self.displaced).take()
     }
 
+    /// It makes a call: what was read of the one before is of no use.
+    pub(super) fn forget_registers(&self) {
+        if self.has_registers.load(Ordering::Relaxed) {
+            self.has_registers.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// The registers at its last call, if somebody has asked for them.
+    pub(super) fn known_registers(&self) -> Option<UserRegs> {
+        self.has_registers.load(Ordering::Relaxed).then(|| *lock(&self.registers))
+    }
+
     /// Kicks reach the seat from now on, or they do not. One that came before is still owed: look at that after this.
     pub(super) fn set_running(&self, running: bool) {
         self.running.store(running, if running { Ordering::SeqCst } else { Ordering::Relaxed });
@@ -70,6 +87,19 @@ impl Tenant {
     /// Whether a kick is owed; not any more afterwards.
     pub(super) fn take_kick(&self) -> bool {
         self.owed.load(Ordering::SeqCst) && self.owed.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl RegisterSource for Tenant {
+    /// They are read from the seat once, before another thread gets it.
+    fn registers(&self) -> UserRegs {
+        let mut registers = lock(&self.registers);
+        if !self.has_registers.load(Ordering::Relaxed) {
+            let seat = lock(&self.seat).clone();
+            *registers = seat.map_or_else(UserRegs::default, |seat| seat.frame().call_registers());
+            self.has_registers.store(true, Ordering::Relaxed);
+        }
+        *registers
     }
 }
 

@@ -15,7 +15,7 @@ use super::policy;
 use super::seats::Found as Seat;
 use super::space::{Space, SystrapSpace};
 use super::tenant::Tenant;
-use crate::{FpuState, GuestSpace, GuestThread, Kick, Trap, UserRegs};
+use crate::{FpuState, GuestSpace, GuestThread, Kick, RegisterSource, Registers, Trap, UserRegs};
 
 const TRAP_FLAG: u64 = 0x100;
 /// Kicks and other events without a meaning that one call deals with before others get their turn.
@@ -36,14 +36,12 @@ pub struct SystrapThread {
     pub(super) space: Arc<Space>,
     /// Its seat, which belongs to `space`; or the one that it has left, if the tenant is away.
     host: Option<Arc<ThreadShared>>,
-    tenant: Arc<Tenant>,
+    pub(super) tenant: Arc<Tenant>,
     phase: Phase,
     /// State to load before the next run; empty while the valid one is in the seat, or where who took the seat has put it.
     pub(super) fpu: Option<FpuState>,
     /// How the host thread waits, while it does.
     pub(super) trapped: Trapped,
-    /// The registers that a host thread which waits in [`Trapped::Call`] has, or that it has not got round to loading.
-    pub(super) last: UserRegs,
     /// Whether the host thread has been told to load registers and has not trapped since for another reason than a kick.
     pub(super) loading: bool,
     /// The space's number of trampolines when the host thread was resumed: those that have gone since it may have entered before.
@@ -66,7 +64,6 @@ impl SystrapThread {
             phase: Phase::Idle,
             fpu: None,
             trapped: Trapped::Signal,
-            last: UserRegs::default(),
             loading: false,
             generation: 0,
             patience: policy::PATIENT_TRAPS,
@@ -75,8 +72,9 @@ impl SystrapThread {
     }
 
     /// Lets the host thread run the guest with these registers. Errors: `EFAULT` for a frame that the guest has broken.
-    fn resume(&mut self, thread: &ThreadShared, regs: &UserRegs) -> Result<(), Errno> {
-        if regs.eflags & TRAP_FLAG != 0 {
+    fn resume(&mut self, thread: &ThreadShared, regs: &Registers) -> Result<(), Errno> {
+        // What set the flag was no call, so that all registers are here.
+        if !regs.is_partial() && regs.get().eflags & TRAP_FLAG != 0 {
             self.space.stop_rewriting();
         }
         let frame = thread.frame();
@@ -85,9 +83,9 @@ impl SystrapThread {
         let answers = self.trapped == Trapped::Call && !self.loading && self.fpu.is_none();
         let is_there = generation == core::mem::replace(&mut self.generation, generation);
         if answers && is_there && self.is_answer(regs) {
-            frame.set_result(regs.rax);
+            frame.set_result(regs.result());
         } else {
-            let mut regs = *regs;
+            let mut regs = regs.get();
             regs.rip = self.space.present(regs.rip);
             let fpu = self.fpu.take().map(|mut fpu| {
                 self.handle.layout.sanitize(&mut fpu);
@@ -115,9 +113,12 @@ impl SystrapThread {
     }
 
     /// Whether the registers are what a system call leaves behind.
-    fn is_answer(&self, regs: &UserRegs) -> bool {
-        let expected = UserRegs { rax: regs.rax, orig_rax: regs.orig_rax, ..self.last };
-        *regs == expected
+    fn is_answer(&self, regs: &Registers) -> bool {
+        let is_unchanged = |at_call: UserRegs| {
+            let now = regs.get();
+            now == UserRegs { rax: now.rax, orig_rax: now.orig_rax, ..at_call }
+        };
+        regs.is_partial() || self.tenant.known_registers().is_some_and(is_unchanged)
     }
 
     /// Looks for the next trap a little, then has the waker woken for it.
@@ -178,7 +179,11 @@ impl SystrapThread {
 
     /// Makes the seat run, or come to life. Returns it, or nothing if the thread has been kicked. Errors: `ESRCH`, and what the host
     /// refuses when it needs another seat.
-    fn start(&mut self, cx: &Context<'_>, regs: &UserRegs) -> Poll<Result<Option<Arc<ThreadShared>>, Errno>> {
+    fn start(
+        &mut self,
+        cx: &Context<'_>,
+        regs: &Registers,
+    ) -> Poll<Result<Option<Arc<ThreadShared>>, Errno>> {
         self.space.settle();
         if self.host.is_none() || self.tenant.is_away() {
             if self.tenant.take_kick() {
@@ -248,7 +253,7 @@ impl SystrapThread {
 }
 
 impl GuestThread for SystrapThread {
-    fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut UserRegs) -> Poll<Result<Trap, Errno>> {
+    fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut Registers) -> Poll<Result<Trap, Errno>> {
         let mut resumed = self.phase == Phase::Idle;
         let thread = if resumed {
             match self.start(cx, regs) {
@@ -314,6 +319,10 @@ impl GuestThread for SystrapThread {
 
     fn set_space(&mut self, space: &Arc<dyn GuestSpace>) -> Result<(), Errno> {
         let space = super::own_space(&self.handle, &**space)?.0.clone();
+        if self.trapped == Trapped::Call {
+            // Whoever still asks for the old program's.
+            self.tenant.registers();
+        }
         self.release_host();
         space.seats.count(true);
         self.tenant.move_to(&space);

@@ -37,17 +37,17 @@ impl CurrentTask {
                         return false;
                     }
                     // The tracer may have put another call in place of this one, or none.
-                    if self.regs.orig_rax == NO_CALL {
+                    if self.regs.number() == NO_CALL {
                         return false;
                     }
                     seen_by_tracer = true;
                 }
                 SECCOMP_RET_ERRNO => {
-                    self.regs.rax = u64::from(value.min(MAX_ERRNO)).wrapping_neg();
+                    self.regs.set_result(u64::from(value.min(MAX_ERRNO)).wrapping_neg());
                     return false;
                 }
                 SECCOMP_RET_TRAP => {
-                    self.regs.rax = self.regs.orig_rax;
+                    self.regs.set_result(self.regs.number());
                     let fields = SigFields::Sys { addr: data.ip, nr: data.nr, arch: data.arch };
                     let info = SigInfo::new(Signal::SYS, SYS_SECCOMP, fields);
                     self.fault_signal(SigInfo { errno: value.cast_signed(), ..info });
@@ -55,12 +55,12 @@ impl CurrentTask {
                 }
                 // Nobody listens, since no filter here has a listener.
                 SECCOMP_RET_USER_NOTIF => {
-                    self.regs.rax = Errno::ENOSYS.to_ret();
+                    self.regs.set_result(Errno::ENOSYS.to_ret());
                     return false;
                 }
                 action => {
                     self.log_filter(&data, "ends");
-                    self.regs.rax = self.regs.orig_rax;
+                    self.regs.set_result(self.regs.number());
                     self.end_by_filter(&seccomp, action);
                     return false;
                 }
@@ -69,19 +69,18 @@ impl CurrentTask {
     }
 
     fn seccomp_data(&self) -> SeccompData {
-        let r = &self.regs;
-        let [a, b, c, d, ..] = r.orig_rax.to_le_bytes();
+        let [a, b, c, d, ..] = self.regs.number().to_le_bytes();
         SeccompData {
             nr: i32::from_le_bytes([a, b, c, d]),
             arch: AUDIT_ARCH_X86_64,
-            ip: r.rip,
-            args: [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9],
+            ip: self.regs.get().rip,
+            args: self.regs.args(),
         }
     }
 
     /// Shows a call to the tracer. Returns whether there was one that wants to know; without it the call fails with `ENOSYS`.
     async fn stop_for_filter(&mut self, value: u32) -> bool {
-        self.regs.rax = Errno::ENOSYS.to_ret();
+        self.regs.set_result(Errno::ENOSYS.to_ret());
         self.stop_if(|table, task| table.ptrace_event(task, PTRACE_EVENT_SECCOMP, value.into())).await
     }
 
