@@ -24,7 +24,7 @@ mod tests;
 pub use access::FutexKey;
 pub use frames::FrameAllocator;
 pub use info::{SpaceStats, VmaInfo};
-pub use ops::MAX_MAPPINGS;
+pub use ops::{MAX_MAPPINGS, RemoveTarget};
 pub use raw::VecMemory;
 pub use space::AddressSpace;
 pub use types::{

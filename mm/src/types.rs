@@ -56,6 +56,8 @@ bitflags::bitflags! {
         const NOHUGEPAGE = 1 << 9;
         /// Shared anonymous memory: the object is the address space's own.
         const SHARED_ANON = 1 << 10;
+        /// Stays as it is for good (`sl`).
+        const SEALED = 1 << 11;
     }
 }
 

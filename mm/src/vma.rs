@@ -90,6 +90,9 @@ impl Vma {
     pub(crate) fn shared(&self) -> bool {
         self.flags.contains(VmFlags::SHARED)
     }
+    pub(crate) fn sealed(&self) -> bool {
+        self.flags.contains(VmFlags::SEALED)
+    }
     pub(crate) fn is_anon(&self) -> bool {
         matches!(self.backing, Backing::Anon)
     }
@@ -183,6 +186,10 @@ impl VmaSet {
             at = v.end;
         }
         at >= end
+    }
+    /// Whether a mapping that touches `start..end` is sealed.
+    pub(crate) fn any_sealed(&self, start: u64, end: u64) -> bool {
+        self.range(start, end).any(Vma::sealed)
     }
     fn account(&mut self, v: &Vma, add: bool) {
         let parts = [

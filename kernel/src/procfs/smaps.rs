@@ -114,6 +114,7 @@ fn flags(v: &VmaInfo) -> alloc::string::String {
         (vm(VmFlags::DONTDUMP), "dd"),
         (vm(VmFlags::HUGEPAGE), "hg"),
         (vm(VmFlags::NOHUGEPAGE), "nh"),
+        (vm(VmFlags::SEALED), "sl"),
     ];
     let mut out = alloc::string::String::new();
     for (_, name) in all.iter().filter(|(on, _)| *on) {

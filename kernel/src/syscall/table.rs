@@ -394,6 +394,7 @@ syscalls! {
     456 futex_requeue(waiters: GuestAddr, flags: u32, wake: i32, requeue: i32) => sync futex::futex_requeue, Full;
     457 statmount(request: GuestAddr, buf: GuestAddr, size: usize, flags: u32) => sync mount_query::statmount, Partial("no options one by one, no peer groups");
     458 listmount(request: GuestAddr, ids: GuestAddr, count: usize, flags: u32) => sync mount_query::listmount, Full;
+    462 mseal(addr: GuestAddr, len: u64, flags: u64) => sync memory::mseal, Full;
     463 setxattrat(dir: Fd, path: UserPtr<c_char>, flags: u32, name: UserPtr<c_char>, args: GuestAddr, size: usize) => sync xattrat::setxattrat, Full;
     464 getxattrat(dir: Fd, path: UserPtr<c_char>, flags: u32, name: UserPtr<c_char>, args: GuestAddr, size: usize) => sync xattrat::getxattrat, Full;
     465 listxattrat(dir: Fd, path: UserPtr<c_char>, flags: u32, buf: GuestAddr, size: usize) => sync xattrat::listxattrat, Full;

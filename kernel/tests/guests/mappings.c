@@ -197,6 +197,20 @@ static void advice(int fd) {
     }
     waitpid(pid, NULL, 0);
     SHOW(p[0] + p[3 * P]);
+    SHOW(ftruncate(fd, 4 * P));
+    char *h = mmap(NULL, 4 * P, RW, MAP_SHARED, fd, 0);
+    memset(h, 9, 4 * P);
+    SHOW(madvise(h + P, 2 * P, MADV_REMOVE));
+    SHOW(h[0] + h[P] * 10 + h[2 * P] * 10 + h[3 * P] * 10);
+    char tail[2] = {1, 1};
+    SHOW(pread(fd, tail, 2, 2 * P) + tail[0]);
+    SHOW(mprotect(h, P, PROT_READ));
+    SHOW(madvise(h, P, MADV_REMOVE));
+    SHOW(h[0]);
+    SHOW(madvise(h, 8 * P, MADV_REMOVE));
+    SHOW(h[3 * P]);
+    SHOW(madvise(f, P, MADV_REMOVE));
+    SHOW(ftruncate(fd, P));
     munmap(p + P, P);
     SHOW(madvise(p, 4 * P, MADV_DONTNEED));
     SHOW(p[2 * P]);

@@ -12,9 +12,22 @@ use super::aligned;
 use crate::anon::SharedAnon;
 use crate::resident::Kind;
 use crate::space::{AddressSpace, Inner};
-use crate::types::{FaultAccess, FaultOutcome, Prot, VmFlags};
+use crate::types::{FaultAccess, FaultOutcome, Owner, Prot, VmFlags};
 use crate::vma::{Vma, object_id};
 use abi::mm::*;
+
+/// What `MADV_REMOVE` takes pages away from.
+#[derive(Clone)]
+pub struct RemoveTarget {
+    /// The object that is mapped.
+    pub object: Arc<dyn Mappable>,
+    /// The open file that the mapping was made from.
+    pub owner: Option<Owner>,
+    /// Where in the object the address lies, in bytes.
+    pub offset: u64,
+    /// Bytes from there to the end of the mapping.
+    pub len: u64,
+}
 
 impl AddressSpace {
     /// Takes advice on a range, [`madvise(2)`](https://man7.org/linux/man-pages/man2/madvise.2.html).
@@ -22,7 +35,8 @@ impl AddressSpace {
     /// Errors: `EINVAL` for an unaligned address, unknown advice, or advice that does not suit the mapping (locked pages, other
     /// than private anonymous memory for `MADV_FREE` and `MADV_WIPEONFORK`); `ENOMEM` if part of the range is not mapped (the
     /// rest is advised); `EACCES` for `MADV_REMOVE` without shared write access; `EOPNOTSUPP` for `MADV_REMOVE` on a file: the
-    /// caller punches a hole there ([`AddressSpace::remove_target`]); `EFAULT` if populating failed.
+    /// caller punches a hole there ([`AddressSpace::remove_target`]); `EFAULT` if populating failed; `EPERM` for discarding what
+    /// sealed private anonymous memory holds that may not be written.
     pub fn madvise(&self, addr: GuestAddr, len: u64, advice: i32) -> Result<(), Errno> {
         let (start, end) = aligned(addr, len, Errno::EINVAL)?;
         if !(0..=4).contains(&advice) && !(8..=25).contains(&advice) {
@@ -36,11 +50,10 @@ impl AddressSpace {
         }
         self.update(|s| s.advise(start, end, advice))
     }
-    /// The object and byte range behind an address of a shared file mapping that may be writable, for `MADV_REMOVE` (to
-    /// punch a hole there) and the like; the range ends with the mapping.
+    /// What is behind an address of a shared file mapping that may be writable, for `MADV_REMOVE` to punch a hole there.
     ///
     /// Errors: `ENOMEM` if nothing is mapped; `EINVAL` for locked or anonymous memory; `EACCES` if not shared, or never writable.
-    pub fn remove_target(&self, addr: GuestAddr) -> Result<(Arc<dyn Mappable>, u64, u64), Errno> {
+    pub fn remove_target(&self, addr: GuestAddr) -> Result<RemoveTarget, Errno> {
         let inner = self.inner.read();
         let v = inner.vmas.find(addr.0).ok_or(Errno::ENOMEM)?;
         if v.flags.contains(VmFlags::LOCKED) {
@@ -50,12 +63,13 @@ impl AddressSpace {
         if !v.shared() || !v.max_prot.contains(Prot::WRITE) {
             return Err(Errno::EACCES);
         }
-        Ok((file.object.clone(), offset, v.end - addr.0))
+        let (object, owner) = (file.object.clone(), file.owner.clone());
+        Ok(RemoveTarget { object, owner, offset, len: v.end - addr.0 })
     }
     fn remove(&self, start: u64, end: u64) -> Result<(), Errno> {
         let mut at = start;
         while at < end {
-            let (object, offset, len) = self.remove_target(GuestAddr(at))?;
+            let RemoveTarget { object, offset, len, .. } = self.remove_target(GuestAddr(at))?;
             let len = len.min(end - at);
             let any: &dyn Any = &*object;
             let anon = any.downcast_ref::<SharedAnon>().ok_or(Errno::EOPNOTSUPP)?;
@@ -67,6 +81,12 @@ impl AddressSpace {
     }
 }
 
+/// Whether advice takes away what a mapping holds, here or in a child (`is_discard` in Linux; `MADV_REMOVE` is for shared memory
+/// only).
+fn discards(advice: i32) -> bool {
+    matches!(advice, MADV_FREE | MADV_DONTNEED | MADV_DONTNEED_LOCKED | MADV_DONTFORK | MADV_WIPEONFORK)
+}
+
 impl Inner {
     fn advise(&mut self, start: u64, end: u64, advice: i32) -> Result<(), Errno> {
         let spans: Vec<(u64, u64)> =
@@ -75,6 +95,10 @@ impl Inner {
             let Some(v) = self.vmas.find(lo) else { continue };
             let locked = v.flags.contains(VmFlags::LOCKED);
             let private_anon = v.is_anon() && !v.shared();
+            // What may be written may be lost as well.
+            if v.sealed() && discards(advice) && private_anon && !v.prot.contains(Prot::WRITE) {
+                return Err(Errno::EPERM);
+            }
             match advice {
                 MADV_DONTNEED if locked => return Err(Errno::EINVAL),
                 MADV_DONTNEED | MADV_DONTNEED_LOCKED => self.evict(lo, hi, |_| true),

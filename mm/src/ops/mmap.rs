@@ -17,7 +17,7 @@ impl AddressSpace {
     ///
     /// Errors: `EINVAL` for no length or unaligned fixed address or offset; `ENOMEM` without room, past the limits or with too
     /// many mappings; `EEXIST` for `noreplace` on something; `EPERM` for a fixed address that is too low, execution from a
-    /// `noexec` file, or a sealed object; `EACCES` if the file's open mode does not allow `prot`; `EOVERFLOW` for a file range
+    /// `noexec` file, a sealed object, or a sealed mapping that it would replace; `EACCES` if the file's open mode does not allow `prot`; `EOVERFLOW` for a file range
     /// that wraps; `EAGAIN` for locked memory past its limit.
     pub fn mmap(&self, req: MmapRequest) -> Result<GuestAddr, Errno> {
         self.update(|s| s.mmap(req)).map(GuestAddr)
@@ -79,6 +79,9 @@ impl Inner {
         }
         if req.grows_down && req.shared {
             return Err(Errno::EINVAL);
+        }
+        if fixed && self.vmas.any_sealed(addr, addr + len) {
+            return Err(Errno::EPERM);
         }
         let data = req.prot.contains(Prot::WRITE) && !req.shared && !req.grows_down;
         let replaced = if fixed {

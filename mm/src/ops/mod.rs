@@ -10,12 +10,14 @@ mod mlock;
 mod mmap;
 mod mprotect;
 mod mremap;
+mod mseal;
 mod msync;
 mod munmap;
 mod name;
 mod place;
 mod remap_file_pages;
 
+pub use madvise::RemoveTarget;
 pub use place::MAX_MAPPINGS;
 
 use abi::Errno;

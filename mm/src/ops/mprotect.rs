@@ -14,7 +14,8 @@ impl AddressSpace {
     /// it get `implied` too.
     ///
     /// Errors: `EINVAL` for an unaligned address; `ENOMEM` if part of the range is not mapped (what is before it is changed), the
-    /// range wraps, or limits are exceeded; `EACCES` if a file's open mode does not allow it.
+    /// range wraps, or limits are exceeded; `EACCES` if a file's open mode does not allow it; `EPERM` for a sealed mapping. What
+    /// comes before such a mapping is changed.
     pub fn mprotect(&self, addr: GuestAddr, len: u64, prot: Prot, implied: Prot) -> Result<(), Errno> {
         self.update(|s| {
             let (start, end) = aligned(addr, len, Errno::ENOMEM)?;
@@ -51,6 +52,10 @@ impl Inner {
             }
             if !v.max_prot.contains(prot) {
                 result = Err(Errno::EACCES);
+                break;
+            }
+            if v.sealed() {
+                result = Err(Errno::EPERM);
                 break;
             }
             if prot.contains(Prot::WRITE)

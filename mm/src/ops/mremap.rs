@@ -20,7 +20,7 @@ impl AddressSpace {
     ///
     /// Errors: `EINVAL` for unaligned addresses, bad flags or lengths, or overlap; `EFAULT` if the old range is not within one
     /// mapping; `ENOMEM` if it cannot grow in place and may not move, or without room or past limits; `EAGAIN` past the limit
-    /// on locked memory.
+    /// on locked memory; `EPERM` if the mapping is sealed, or one that it would replace.
     pub fn mremap(
         &self,
         old: GuestAddr,
@@ -66,7 +66,11 @@ impl Inner {
                 return Err(Errno::EPERM);
             }
         }
-        let vma = self.vmas.find(old).ok_or(Errno::EFAULT)?.clone();
+        let vma = self.vmas.find(old).ok_or(Errno::EFAULT)?;
+        if vma.sealed() {
+            return Err(Errno::EPERM);
+        }
+        let vma = vma.clone();
         let result = self.remap_vma(&vma, old, old_len, new_len, (may_move, fixed, keep), new_addr);
         self.vmas.garbage.push(vma);
         result

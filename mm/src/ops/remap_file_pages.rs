@@ -10,7 +10,8 @@ impl AddressSpace {
     /// Shows pages of a shared mapping's object from `page` on in `addr..addr + len`,
     /// [`remap_file_pages(2)`](https://man7.org/linux/man-pages/man2/remap_file_pages.2.html).
     ///
-    /// Errors: `EINVAL` for an empty range or one that wraps, or not within one shared mapping; `ENOMEM` for too many mappings.
+    /// Errors: `EINVAL` for an empty range or one that wraps, or not within one shared mapping; `ENOMEM` for too many mappings;
+    /// `EPERM` if it is sealed.
     pub fn remap_file_pages(
         &self,
         addr: GuestAddr,
@@ -28,6 +29,9 @@ impl Inner {
         let new_offset = page.checked_mul(PAGE_SIZE).ok_or(Errno::EINVAL)?;
         new_offset.checked_add(len).ok_or(Errno::EINVAL)?;
         let v = self.vmas.find(start).filter(|v| v.shared() && v.end >= end).ok_or(Errno::EINVAL)?;
+        if v.sealed() {
+            return Err(Errno::EPERM);
+        }
         let mut new = v.clone();
         let Backing::File { offset, .. } = &mut new.backing else { return Err(Errno::EINVAL) };
         *offset = new_offset;

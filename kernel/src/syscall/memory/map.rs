@@ -1,4 +1,4 @@
-//! Mappings: `mmap(2)`, `munmap(2)`, `mprotect(2)`, `mremap(2)`, `brk(2)`, `msync(2)`.
+//! Mappings: `mmap(2)`, `munmap(2)`, `mprotect(2)`, `mremap(2)`, `mseal(2)`, `brk(2)`, `msync(2)`.
 
 use abi::Errno;
 use abi::mm::{
@@ -178,6 +178,14 @@ pub(in crate::syscall) fn mremap(
 /// `msync(2)`.
 pub(in crate::syscall) fn msync(cx: &mut CurrentTask, addr: GuestAddr, len: u64, flags: u32) -> SysResult {
     cx.task.mm().msync(addr, len, flags).map(|()| 0)
+}
+
+/// `mseal(2)`. Errors: `EINVAL` for flags; as [`mm::AddressSpace::mseal`].
+pub(in crate::syscall) fn mseal(cx: &mut CurrentTask, addr: GuestAddr, len: u64, flags: u64) -> SysResult {
+    if flags != 0 {
+        return Err(Errno::EINVAL);
+    }
+    cx.task.mm().mseal(addr, len).map(|()| 0)
 }
 
 /// `remap_file_pages(2)`. Errors: `EINVAL` for a protection, for a range that is none, or not in a shared file mapping.

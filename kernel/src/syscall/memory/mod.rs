@@ -9,7 +9,7 @@ mod pkey;
 pub(super) use advise::{madvise, process_madvise};
 pub(super) use barrier::membarrier;
 pub(super) use lock::{mincore, mlock, mlock2, mlockall, munlock, munlockall};
-pub(super) use map::{brk, mmap, mprotect, mremap, msync, munmap, remap_file_pages};
+pub(super) use map::{brk, mmap, mprotect, mremap, mseal, msync, munmap, remap_file_pages};
 pub(super) use pkey::{pkey_alloc, pkey_free, pkey_mprotect};
 
 use alloc::sync::Arc;
