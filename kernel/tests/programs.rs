@@ -66,6 +66,11 @@ fn mappings() {
 }
 
 #[test]
+fn watches() {
+    same_as_here(&compile("watches", &["-static", "-w"]), &[]);
+}
+
+#[test]
 fn timers() {
     same_as_here(&compile("timers", &["-static", "-pthread", "-w"]), &[]);
 }

@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use kcore::sync::{LockClass, Mutex, RwLock};
 
 use crate::Errno;
-use crate::consts::NAME_MAX;
+use crate::consts::{IN_DELETE_SELF, NAME_MAX};
 use crate::inode::{FileSystem, Inode};
 
 static DENTRY: LockClass = LockClass::new("dentry", 320);
@@ -174,6 +174,13 @@ impl Dentry {
 
 impl Drop for Dentry {
     fn drop(&mut self) {
+        // With the last use of a removed file's last name its watchers hear that it is gone.
+        if *self.unlinked.get_mut()
+            && self.inode.common().is_watched()
+            && self.inode.attr().map_or(true, |a| a.is_dir() || a.nlink == 0)
+        {
+            self.inode.common().notify(IN_DELETE_SELF, 0, None);
+        }
         // Unhook from the parent, and go up without recursion: a guest chooses the depth.
         let s = self.state.get_mut();
         let mut parent = s.parent.take();

@@ -54,10 +54,23 @@ pub enum MagicLink {
     File(Arc<OpenFile>),
 }
 
+/// Something that happened to an inode.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Happened<'a> {
+    /// `IN_*` bits.
+    pub mask: u32,
+    /// What joins the two events of a rename; otherwise 0.
+    pub cookie: u32,
+    /// The child's name, if it happened to a child of the directory.
+    pub name: Option<&'a [u8]>,
+    /// It happened through a name that had been removed before.
+    pub unlinked: bool,
+}
+
 /// Told of what happens to an inode: `inotify(7)`.
 pub trait InodeWatcher: Send + Sync {
-    /// `mask` of `IN_*` bits happened; `name` is set when it happened to a child of a directory. Called without locks above 350.
-    fn event(&self, mask: u32, cookie: u32, name: Option<&[u8]>);
+    /// It happened. Called without locks above 345.
+    fn event(&self, what: &Happened<'_>);
 }
 
 /// What the VFS keeps for every inode.
@@ -110,14 +123,18 @@ impl InodeCommon {
     pub fn is_watched(&self) -> bool {
         self.watched.load(Ordering::Acquire)
     }
-    /// Tells all watchers.
+    /// Tells all watchers that `mask` happened, to the child `name` or to the inode itself.
     pub fn notify(&self, mask: u32, cookie: u32, name: Option<&[u8]>) {
+        self.tell(&Happened { mask, cookie, name, unlinked: false });
+    }
+    /// Tells all watchers.
+    pub fn tell(&self, what: &Happened<'_>) {
         if !self.watched.load(Ordering::Acquire) {
             return;
         }
         let all: Vec<_> = self.watchers.lock().iter().filter_map(Weak::upgrade).collect();
         for w in all {
-            w.event(mask, cookie, name);
+            w.event(what);
         }
     }
     /// Advisory locks on the file.

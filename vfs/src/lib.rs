@@ -32,7 +32,7 @@ pub use context::{Caller, FsContext, FsView, OpCtx, SpecialOpener, Vfs};
 pub use dentry::{Dentry, Superblock};
 pub use fdtable::FdTable;
 pub use file::{DirSink, FileOps, IoctlContext, Whence};
-pub use inode::{DirEntry, FileSystem, Inode, InodeCommon, InodeWatcher, MagicLink, NewInode};
+pub use inode::{DirEntry, FileSystem, Happened, Inode, InodeCommon, InodeWatcher, MagicLink, NewInode};
 pub use mount::{Mount, MountIds, MountNamespace, Unmount};
 pub use open_file::{AsyncState, OpenFile, WriteOptions};
 pub use path::Path;

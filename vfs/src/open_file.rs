@@ -469,7 +469,9 @@ impl OpenFile {
         }
         off.checked_add(len).ok_or(Errno::EFBIG)?;
         self.drop_setid(Some(by))?;
-        self.ops.allocate(self, mode, off as u64, len as u64)
+        self.ops.allocate(self, mode, off as u64, len as u64)?;
+        self.notify_if(true, IN_MODIFY);
+        Ok(())
     }
     /// `ftruncate(2)`. Errors: `EINVAL` unless writable, and the file's.
     pub fn truncate(&self, len: i64, by: &Credentials) -> Result<(), Errno> {

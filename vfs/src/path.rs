@@ -3,9 +3,9 @@
 use alloc::sync::Arc;
 
 use crate::attr::FileKind;
-use crate::consts::IN_ISDIR;
+use crate::consts::{IN_ATTRIB, IN_ISDIR};
 use crate::dentry::Dentry;
-use crate::inode::Inode;
+use crate::inode::{Happened, Inode};
 use crate::mount::Mount;
 
 /// A place: a mount, and a name in its file system.
@@ -26,16 +26,19 @@ impl Path {
     pub fn same(&self, other: &Path) -> bool {
         Arc::ptr_eq(&self.mount, &other.mount) && Arc::ptr_eq(&self.dentry, &other.dentry)
     }
-    /// Tells the watchers of the file and of its directory.
+    /// Tells the watchers of the directory and of the file, in this order, as those who watch both expect. A file that was removed
+    /// keeps the name that it had for that.
     pub fn notify(&self, mask: u32) {
         let inode = self.inode();
         let mask = if inode.kind() == FileKind::Directory { mask | IN_ISDIR } else { mask };
-        inode.common().notify(mask, 0, None);
+        // Attributes are those of the inode, whichever way they are changed.
+        let unlinked = mask & IN_ATTRIB == 0 && self.dentry.is_unlinked();
+        let what = Happened { mask, unlinked, ..Happened::default() };
         if let Some(p) = self.dentry.parent()
             && p.inode().common().is_watched()
-            && !self.dentry.is_unlinked()
         {
-            p.inode().common().notify(mask, 0, Some(&self.dentry.name()));
+            p.inode().common().tell(&Happened { name: Some(&self.dentry.name()), ..what });
         }
+        inode.common().tell(&what);
     }
 }

@@ -18,7 +18,7 @@ use kcore::wait::{Events, WaitQueue};
 use crate::Errno;
 use crate::consts::*;
 use crate::file::{FileOps, IoctlContext};
-use crate::inode::{Inode, InodeWatcher};
+use crate::inode::{Happened, Inode, InodeWatcher};
 use crate::open_file::OpenFile;
 
 static INOTIFY: LockClass = LockClass::new("inotify", 365);
@@ -31,7 +31,7 @@ pub const IN_IGNORED: u32 = 0x8000;
 pub const IN_ONLYDIR: u32 = 0x0100_0000;
 /// Do not follow a symbolic link; the caller's path walk does that.
 pub const IN_DONT_FOLLOW: u32 = 0x0200_0000;
-/// No events of children without a name; the VFS never reports those.
+/// No events that happen through a name that was removed.
 pub const IN_EXCL_UNLINK: u32 = 0x0400_0000;
 /// Fail if there is a watch already.
 pub const IN_MASK_CREATE: u32 = 0x1000_0000;
@@ -95,9 +95,9 @@ struct Watch {
 }
 
 impl InodeWatcher for Watch {
-    fn event(&self, mask: u32, cookie: u32, name: Option<&[u8]>) {
+    fn event(&self, what: &Happened<'_>) {
         if let Some(i) = self.owner.upgrade() {
-            i.happened(self.wd, mask, cookie, name.unwrap_or(b""));
+            i.happened(self.wd, what);
         }
     }
 }
@@ -201,11 +201,15 @@ impl Inotify {
         detach(watch);
         Ok(())
     }
-    fn happened(&self, wd: i32, mask: u32, cookie: u32, name: &[u8]) {
+    fn happened(&self, wd: i32, what: &Happened<'_>) {
+        let (mask, cookie) = (what.mask, what.cookie);
         let gone = {
             let mut s = self.state.lock();
             let Some((_, wanted)) = s.watches.get(&wd) else { return };
             let wanted = *wanted;
+            if what.unlinked && wanted & IN_EXCL_UNLINK != 0 {
+                return;
+            }
             let ends = mask & (IN_DELETE_SELF | IN_UNMOUNT) != 0;
             let hit = mask & wanted & ALL_EVENTS != 0 || mask & IN_UNMOUNT != 0;
             if hit {
@@ -213,7 +217,7 @@ impl Inotify {
                     wd,
                     mask: mask & (ALL_EVENTS | IN_UNMOUNT | IN_ISDIR),
                     cookie,
-                    name: name.to_vec(),
+                    name: what.name.unwrap_or_default().to_vec(),
                 };
                 s.push(self.limits.queued, event);
             }

@@ -47,7 +47,9 @@ pub fn chown(cred: &Credentials, path: &Path, uid: Option<Uid>, gid: Option<Gid>
         without_setid(attr.mode) & !drops & 0o7777
     });
     path.inode().set_attr(&AttrChange { uid, gid, mode, ..AttrChange::default() })?;
-    path.notify(IN_ATTRIB);
+    if uid.is_some() || gid.is_some() || mode.is_some_and(|m| m != attr.mode & 0o7777) {
+        path.notify(IN_ATTRIB);
+    }
     Ok(())
 }
 
@@ -71,7 +73,12 @@ pub fn utimens(
         path.inode().permission(cred, MAY_WRITE)?;
     }
     path.inode().set_attr(&AttrChange { atime, mtime, ..AttrChange::default() })?;
-    path.notify(IN_ATTRIB);
+    // One time alone stands for what changes it.
+    path.notify(match (atime, mtime) {
+        (Some(_), Some(_)) => IN_ATTRIB,
+        (Some(_), None) => IN_ACCESS,
+        _ => IN_MODIFY,
+    });
     Ok(())
 }
 

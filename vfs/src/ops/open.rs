@@ -229,6 +229,9 @@ fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
     match opened {
         Ok(ops) => {
             path.notify(IN_OPEN);
+            if flags & O_TRUNC != 0 && kind == FileKind::Regular {
+                path.notify(IN_MODIFY);
+            }
             Ok(OpenFile::counted(ops, flags, Some(path.clone()), counts))
         }
         Err(e) => {

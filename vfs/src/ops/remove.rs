@@ -37,8 +37,11 @@ fn remove(ctx: &OpCtx<'_>, dir: &Path, name: &[u8], is_rmdir: bool, slash: bool)
     };
     sb.unkeep(&victim);
     let is_dir = if is_rmdir { IN_ISDIR } else { 0 };
-    let gone = is_rmdir || victim.inode().attr().is_ok_and(|a| a.nlink == 0);
-    victim.inode().common().notify(if gone { IN_DELETE_SELF } else { IN_ATTRIB }, 0, None);
+    if !is_rmdir {
+        victim.inode().common().notify(IN_ATTRIB, 0, None);
+    }
+    // Unless somebody uses it, its watchers hear now that it is gone.
+    drop(victim);
     dir.inode().common().notify(IN_DELETE | is_dir, 0, Some(name));
     Ok(())
 }

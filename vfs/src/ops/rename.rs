@@ -54,7 +54,7 @@ pub fn rename(ctx: &OpCtx<'_>, from: &[u8], to_ctx: &OpCtx<'_>, to: &[u8], flags
     };
     let sb = old_dir.mount.superblock();
     let same_dir = Arc::ptr_eq(&old_dir.dentry, &new_dir.dentry);
-    let (moved, replaced) = {
+    let (moved, other) = {
         let _tree = (!same_dir).then(|| sb.rename.lock());
         // Both directories, in order of address.
         let old_first = Arc::as_ptr(&old_dir.dentry) <= Arc::as_ptr(&new_dir.dentry);
@@ -124,17 +124,33 @@ pub fn rename(ctx: &OpCtx<'_>, from: &[u8], to_ctx: &OpCtx<'_>, to: &[u8], flags
             }
             None => Dentry::move_child(&old, &old_dir.dentry, &new_dir.dentry, &new_name),
         }
-        (old, new.filter(|_| !exchange))
+        (old, new)
     };
-    if let Some(r) = &replaced {
+    let replaced = other.as_ref().filter(|_| !exchange);
+    if let Some(r) = replaced {
         sb.unkeep(r);
-        let gone = r.inode().attr().is_ok_and(|a| a.nlink == 0) || r.inode().kind() == FileKind::Directory;
-        r.inode().common().notify(if gone { IN_DELETE_SELF } else { IN_ATTRIB }, 0, None);
     }
-    let is_dir = if moved.inode().kind() == FileKind::Directory { IN_ISDIR } else { 0 };
-    let cookie = sb.rename_cookie();
-    old_dir.inode().common().notify(IN_MOVED_FROM | is_dir, cookie, Some(&old_name));
-    new_dir.inode().common().notify(IN_MOVED_TO | is_dir, cookie, Some(&new_name));
-    moved.inode().common().notify(IN_MOVE_SELF | is_dir, 0, None);
+    tell_moved(&moved, (&old_dir, &old_name), (&new_dir, &new_name), replaced);
+    match &other {
+        Some(o) if exchange => tell_moved(o, (&new_dir, &new_name), (&old_dir, &old_name), None),
+        _ => {}
+    }
     Ok(())
+}
+
+/// Tells the watchers of both directories, of what is `replaced`, and of what was moved.
+fn tell_moved(
+    moved: &Dentry,
+    (from, old_name): (&Path, &[u8]),
+    (to, new_name): (&Path, &[u8]),
+    replaced: Option<&Arc<Dentry>>,
+) {
+    let is_dir = |d: &Dentry| if d.inode().kind() == FileKind::Directory { IN_ISDIR } else { 0 };
+    let cookie = from.mount.superblock().rename_cookie();
+    from.inode().common().notify(IN_MOVED_FROM | is_dir(moved), cookie, Some(old_name));
+    to.inode().common().notify(IN_MOVED_TO | is_dir(moved), cookie, Some(new_name));
+    if let Some(r) = replaced {
+        r.inode().common().notify(IN_ATTRIB | is_dir(r), 0, None);
+    }
+    moved.inode().common().notify(IN_MOVE_SELF, 0, None);
 }
