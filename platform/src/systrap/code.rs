@@ -3,6 +3,7 @@
 //! It is assembled into Picket's own image, copied into a memory file at start and mapped from there. It refers to
 //! nothing outside its page but by its distance from the page, so it works at any address.
 
+use super::cpus::has_rdpid;
 use super::frame::UC_RIP;
 use super::layout::*;
 use super::seed::KICK;
@@ -109,8 +110,28 @@ pub(super) fn guest_fprog() -> u64 {
     distance(&raw const picket_stub_guest_fprog)
 }
 
-/// The code, without filters.
+/// How the code asks for its processor: `mov ecx, CPU_SEGMENT; lsl ecx, ecx`.
+const CPU_BY_SEGMENT: [u8; 8] = [0xb9, CPU_SEGMENT as u8, 0, 0, 0, 0x0f, 0x03, 0xc9];
+/// The quicker way, `rdpid rcx`, and a `nop` in the place of the rest.
+const CPU_BY_RDPID: [u8; 8] = [0xf3, 0x0f, 0xc7, 0xf9, 0x0f, 0x1f, 0x40, 0x00];
+
+/// The code, without filters, for this processor.
 pub(super) fn image() -> Vec<u8> {
+    let mut code = assembled();
+    if has_rdpid() {
+        for at in cpu_places(&code) {
+            code[at..at + CPU_BY_RDPID.len()].copy_from_slice(&CPU_BY_RDPID);
+        }
+    }
+    code
+}
+
+fn cpu_places(code: &[u8]) -> Vec<usize> {
+    let windows = code.windows(CPU_BY_SEGMENT.len()).enumerate();
+    windows.filter(|(_, bytes)| *bytes == CPU_BY_SEGMENT).map(|(at, _)| at).collect()
+}
+
+fn assembled() -> Vec<u8> {
     let len = distance(&raw const picket_stub_end) as usize;
     // SAFETY: the assembly above lies between the two symbols, is never written and lives as long as the program.
     unsafe { core::slice::from_raw_parts(&raw const picket_stub_begin, len) }.to_vec()
@@ -125,6 +146,14 @@ mod tests {
         assert!(image().len() < 2048, "{}", image().len());
         assert_eq!(mapper(), 0);
         assert!(handler() < restorer() && restorer() < guest_fprog());
+    }
+
+    #[test]
+    fn asks_for_its_processor_by_the_quickest_way() {
+        // At traps by signals, and at calls.
+        assert_eq!(cpu_places(&assembled()).len(), 2);
+        assert_eq!(cpu_places(&image()).is_empty(), has_rdpid());
+        assert_eq!(image().len(), assembled().len());
     }
 
     #[test]

@@ -1,9 +1,28 @@
 //! The processors that this process may use.
 
+use std::sync::LazyLock;
+
 use super::layout::CPU_SEGMENT;
 
-/// The processor that the caller runs on, by a number that differs between processors.
+/// Whether the processor has `rdpid`, which takes 3 ns where the limit of a segment takes 15.
+pub(super) fn has_rdpid() -> bool {
+    const FEATURES: u32 = 7;
+    const RDPID: u32 = 1 << 22;
+    static HAS: LazyLock<bool> = LazyLock::new(|| {
+        let highest = core::arch::x86_64::__cpuid(0).eax;
+        highest >= FEATURES && core::arch::x86_64::__cpuid_count(FEATURES, 0).ecx & RDPID != 0
+    });
+    *HAS
+}
+
+/// The processor that the caller runs on, by a number that differs between processors. Linux has the same one in both places.
 pub(super) fn this_cpu() -> u32 {
+    if has_rdpid() {
+        let number: u64;
+        // SAFETY: the processor has the instruction, which only sets the register.
+        unsafe { core::arch::asm!("rdpid {}", out(reg) number, options(nomem, nostack, preserves_flags)) };
+        return number as u32;
+    }
     let limit: u32;
     // SAFETY: the instruction reads a segment's limit, or leaves the register alone.
     unsafe {
