@@ -7,6 +7,7 @@ extern crate alloc;
 mod current;
 mod exec;
 mod file_signal;
+mod identity;
 mod image;
 mod ipc;
 mod job;

@@ -1,5 +1,6 @@
 //! The run loop of a guest thread.
 
+use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Waker;
@@ -20,7 +21,10 @@ use crate::syscall;
 pub(crate) async fn run_task(mut cx: CurrentTask) {
     let kicker = cx.thread.get_mut().kicker();
     let kick = kicker.clone();
-    cx.task.core.set_kick(alloc::sync::Arc::new(move || kick.kick()));
+    cx.task.core.set_kick(Arc::new(move || kick.kick()));
+    let forget = kicker.clone();
+    cx.task.core.set_forget(Arc::new(move || forget.forget_identity()));
+    let mut identified = None;
     let mut waker: Option<Waker> = None;
     let status = loop {
         if cx.exiting.is_none() {
@@ -28,6 +32,13 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
         }
         if let Some(status) = cx.exiting {
             break status;
+        }
+        // Before the look at who the task is: what changes meanwhile is seen the next time.
+        let epoch = kicker.identity_epoch();
+        if identified != Some(epoch) {
+            identified = Some(epoch);
+            let identity = cx.identity();
+            cx.thread.get_mut().set_identity(&identity, epoch);
         }
         let trap = {
             let CurrentTask { thread, regs, task, kernel, .. } = &mut cx;

@@ -24,6 +24,6 @@ pub mod vdso;
 
 pub use regs::{FpuState, RegisterSource, Registers, UserRegs};
 pub use traits::{
-    Access, ExceptionInfo, GuestSpace, GuestThread, Kick, Landlord, MapOp, Platform, PlatformCaps, Sleeper,
-    Trap,
+    Access, ExceptionInfo, GuestSpace, GuestThread, Identity, Kick, Landlord, MapOp, Platform, PlatformCaps,
+    Sleeper, Trap,
 };

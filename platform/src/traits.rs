@@ -170,6 +170,11 @@ pub trait GuestThread: Send {
     fn kicker(&self) -> Arc<dyn Kick>;
     /// The floating-point state, fetched lazily; changes made through it are loaded before the guest next runs.
     fn fpu(&mut self) -> &mut FpuState;
+    /// Says what the backend may answer without a trap from now on, as the thread's identity was when
+    /// [`Kick::identity_epoch`] was `epoch`. Not to be called while a call of `poll_run` is pending. Default: all calls trap.
+    fn set_identity(&mut self, identity: &Identity, epoch: u64) {
+        let _ = (identity, epoch);
+    }
     /// Moves this thread to another address space of the same platform (`execve`); registers and FPU state start afresh.
     fn set_space(&mut self, space: &Arc<dyn GuestSpace>) -> Result<(), Errno>;
 }
@@ -179,8 +184,35 @@ pub trait Kick: Send + Sync {
     /// Makes `poll_run` return [`Trap::Kicked`]: the running call, or else the next one, once. A trap that happens at the
     /// same time may be reported first.
     fn kick(&self);
+    /// What [`GuestThread::set_identity`] said is not true any more: once this has returned, no call that the thread makes is answered by
+    /// it. Default: nothing is to be forgotten.
+    fn forget_identity(&self) {}
+    /// A number that changes with each [`Kick::forget_identity`]. Default: it never does.
+    fn identity_epoch(&self) -> u64 {
+        0
+    }
     /// Says that the thread, which has trapped, will not run for a while: the backend need not keep it ready. Default: nothing.
     fn rest(&self) {}
+}
+
+/// Who a guest thread is: the results of the system calls without arguments that a backend may answer by itself, as far as the kernel
+/// allows that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// `getpid(2)`.
+    pub pid: Option<u32>,
+    /// `gettid(2)`.
+    pub tid: Option<u32>,
+    /// `getppid(2)`.
+    pub ppid: Option<u32>,
+    /// `getuid(2)`.
+    pub uid: Option<u32>,
+    /// `geteuid(2)`.
+    pub euid: Option<u32>,
+    /// `getgid(2)`.
+    pub gid: Option<u32>,
+    /// `getegid(2)`.
+    pub egid: Option<u32>,
 }
 
 /// Why a guest thread stopped running.

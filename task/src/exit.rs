@@ -271,6 +271,7 @@ impl ProcessTable {
                 }
             }
             for t in threads.iter().filter_map(|t| tree.tasks.get(t)) {
+                t.task.identity_changed();
                 if let Some(s) = t.task.with_fields(|f| f.pdeath_signal) {
                     let _ = self.send_to_task(&t.task, SigInfo::kernel(s), true);
                 }

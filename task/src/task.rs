@@ -107,6 +107,7 @@ pub struct TaskFields {
 struct Wakers {
     waker: Option<Waker>,
     kick: Option<Arc<dyn Fn() + Send + Sync>>,
+    forget: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// Bits of [`Task::has_entry_work`].
@@ -194,6 +195,7 @@ impl Task {
         self.tid.store(pid.number().0, Ordering::Relaxed);
         let old = core::mem::replace(&mut *self.pid.lock(), pid);
         drop(old);
+        self.identity_changed();
     }
     /// Its thread number in its own namespace, `gettid(2)`.
     pub fn tid(&self) -> Pid {
@@ -227,6 +229,7 @@ impl Task {
     pub fn set_cred(&self, cred: Arc<Credentials>) {
         let old = core::mem::replace(&mut *self.cred.lock(), cred);
         drop(old);
+        self.identity_changed();
     }
     /// Its plain fields, under their lock (rank 266): do not touch guest memory inside `f`.
     pub fn with_fields<R>(&self, f: impl FnOnce(&mut TaskFields) -> R) -> R {
@@ -284,6 +287,7 @@ impl Task {
         } else {
             self.entry_work.fetch_and(!bit, Ordering::SeqCst);
         }
+        self.identity_changed();
     }
     /// Whether seccomp has a say in its system calls. Needs no lock.
     pub fn is_filtered(&self) -> bool {
@@ -325,6 +329,18 @@ impl Task {
     pub fn set_kick(&self, kick: Arc<dyn Fn() + Send + Sync>) {
         let old = self.wakers.lock().kick.replace(kick);
         drop(old);
+    }
+    /// Sets what makes a platform forget the identity that it answers system calls by. It may take only locks of rank above 910.
+    pub fn set_forget(&self, forget: Arc<dyn Fn() + Send + Sync>) {
+        let old = self.wakers.lock().forget.replace(forget);
+        drop(old);
+    }
+    /// What `getpid(2)`, `getuid(2)` and the like return has changed, or whose business these calls are.
+    pub(crate) fn identity_changed(&self) {
+        let forget = self.wakers.lock().forget.clone();
+        if let Some(f) = forget {
+            f();
+        }
     }
     /// Marks the task as interrupted, wakes its future, and kicks it out of guest code.
     pub fn interrupt(&self) {

@@ -3,7 +3,7 @@
 use super::frame::{Frame, USER_CS, USER_SS, base, flags};
 use super::layout::*;
 use crate::fpu::FpuLayout;
-use crate::{FpuState, UserRegs};
+use crate::{FpuState, Identity, UserRegs};
 
 /// General registers but `rcx` and `r11`, with where they are.
 macro_rules! in_place {
@@ -79,6 +79,15 @@ impl Frame<'_> {
         self.set_word(C_GS, self.real_gs(r.gs_base));
         for (i, v) in (0u64..).zip([r.r11, r.rip, USER_CS, flags(r.eflags), r.rsp, USER_SS]) {
             self.set_word(C_LOAD + i * 8, v);
+        }
+    }
+
+    /// Has the thread's calls answered there that `identity` knows the results of, and no others.
+    pub(super) fn set_identity(&self, identity: &Identity) {
+        let Identity { pid, tid, ppid, uid, euid, gid, egid } = *identity;
+        let words: [Option<u32>; ANSWERED_HERE.len()] = [pid, tid, ppid, uid, euid, gid, egid];
+        for (i, word) in (0u64..).zip(words) {
+            self.control.store(self.area + IDENTITY + i * 4, word.map_or(0, |w| !w));
         }
     }
 

@@ -31,6 +31,7 @@ core::arch::global_asm!(
     c_r15 = const C_R15, c_tail = const C_TAIL, c_rcx = const C_RCX, c_fs = const C_FS, c_gs = const C_GS,
     load_fpu = const LOAD_FPU, load_stack = const LOAD_STACK, flags_stack = const FLAGS_STACK, xmask = const XMASK,
     area_fpu = const AREA_FPU,
+    asked = const ASKED, identity = const IDENTITY,
 );
 
 unsafe extern "C" {
@@ -38,12 +39,16 @@ unsafe extern "C" {
     static picket_stub_mapper: u8;
     static picket_stub_handler: u8;
     static picket_stub_restorer: u8;
+    static picket_stub_ask: u8;
+    static picket_stub_asked: u8;
+    static picket_stub_answered: u8;
     static picket_stub_call: u8;
     static picket_stub_flags: u8;
     static picket_stub_wait: u8;
     static picket_stub_return: u8;
     static picket_stub_load: u8;
     static picket_stub_loaded: u8;
+    static picket_stub_places: u8;
     static picket_stub_guest_fprog: u8;
     static picket_stub_end: u8;
 }
@@ -72,6 +77,11 @@ pub(super) fn call() -> u64 {
     distance(&raw const picket_stub_call)
 }
 
+/// Offset in the code of what trampolines jump to whose call may be answered by the stub.
+pub(super) fn ask() -> u64 {
+    distance(&raw const picket_stub_ask)
+}
+
 /// Where in the code for system calls a signal has struck a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -81,6 +91,8 @@ pub(super) enum Stage {
     Posting,
     /// The call has been made, and its result is in the area.
     After,
+    /// The call has been made, and its result is in place. Where it returns to is in the area.
+    Answered,
     /// The registers that the sentry wishes are being loaded.
     Loading,
 }
@@ -88,8 +100,14 @@ pub(super) enum Stage {
 /// The stage of the instruction at this offset in the code, which is not yet executed; `None` for other code.
 pub(super) fn stage(offset: u64) -> Option<Stage> {
     let before = |symbol: *const u8| offset < distance(symbol);
-    if before(&raw const picket_stub_call) {
+    if before(&raw const picket_stub_ask) {
         None
+    } else if before(&raw const picket_stub_asked) {
+        Some(Stage::Before)
+    } else if before(&raw const picket_stub_answered) {
+        Some(Stage::Posting)
+    } else if before(&raw const picket_stub_call) {
+        Some(Stage::Answered)
     } else if before(&raw const picket_stub_flags) {
         Some(Stage::Before)
     } else if before(&raw const picket_stub_wait) {
@@ -123,6 +141,10 @@ pub(super) fn image() -> Vec<u8> {
             code[at..at + CPU_BY_RDPID.len()].copy_from_slice(&CPU_BY_RDPID);
         }
     }
+    let places = distance(&raw const picket_stub_places) as usize;
+    for (place, number) in (1..).zip(ANSWERED_HERE) {
+        code[places + usize::from(number)] = place;
+    }
     code
 }
 
@@ -143,7 +165,7 @@ mod tests {
 
     #[test]
     fn fits_its_page_with_room_for_filters() {
-        assert!(image().len() < 2048, "{}", image().len());
+        assert!(image().len() < 2560, "{}", image().len());
         assert_eq!(mapper(), 0);
         assert!(handler() < restorer() && restorer() < guest_fprog());
     }
@@ -161,8 +183,20 @@ mod tests {
         let stages: Vec<_> = (0..guest_fprog()).map(stage).collect();
         let mut seen: Vec<_> = stages.clone();
         seen.dedup();
-        let some = [Stage::Before, Stage::Posting].map(Some);
-        assert_eq!(seen, [None, some[0], some[1], None, Some(Stage::After), Some(Stage::Loading), None]);
-        assert_eq!(stages[call() as usize], some[0]);
+        let [before, posting] = [Stage::Before, Stage::Posting].map(Some);
+        let expected = [
+            None,
+            before,
+            posting,
+            Some(Stage::Answered),
+            before,
+            posting,
+            None,
+            Some(Stage::After),
+            Some(Stage::Loading),
+            None,
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!((stages[call() as usize], stages[ask() as usize]), (before, before));
     }
 }

@@ -74,6 +74,10 @@ impl SystrapThread {
                 (regs.rcx, regs.r11) = (answered.rip, answered.eflags);
                 return Ok(trap);
             }
+            Some(Stage::Answered) => {
+                (regs.rip, regs.rcx) = (frame.call_return(), frame.call_return());
+                return Ok(trap);
+            }
             Some(Stage::Loading) | None => {}
         }
         match self.space.place(now.rip) {

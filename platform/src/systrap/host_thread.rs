@@ -251,6 +251,8 @@ pub(super) fn give_birth(
     control.store(area + SAVE_WATCHED, 0);
     control.write(area + SELF_NEGATED, address.wrapping_neg());
     control.write(area + ENTRY, nursery.base + CODE + code::call());
+    control.write(area + ASK_ENTRY, nursery.base + CODE + code::ask());
+    control.wipe(area + IDENTITY, ASK_ENTRY - IDENTITY);
     control.write(area + FLAGS_STACK, address + C_FLAGS + 8);
     control.write(area + LOAD_STACK, address + C_LOAD);
     control.write(area + XMASK, xfeatures);

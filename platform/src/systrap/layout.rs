@@ -57,6 +57,8 @@ pub(super) const C_R14: u64 = 120;
 pub(super) const C_R15: u64 = 128;
 /// Where the trampoline goes on after the call.
 pub(super) const C_TAIL: u64 = 136;
+/// The number of a call that may be answered here.
+pub(super) const ASKED: u64 = 168;
 // Only for registers that the sentry replaces.
 pub(super) const C_RCX: u64 = 144;
 pub(super) const C_FS: u64 = 152;
@@ -93,11 +95,19 @@ pub(super) const AREA_FS: u64 = 344;
 pub(super) const AREA_GS: u64 = 352;
 pub(super) const AREA_EXIT: u64 = 360;
 pub(super) const AREA_STACK_T: u64 = 368;
+/// Who the guest thread is: a word for each call of [`ANSWERED_HERE`], with all bits inverted, or zero for a call that the sentry answers.
+pub(super) const IDENTITY: u64 = 448;
+/// Address of the stub's code for calls that may be answered here.
+pub(super) const ASK_ENTRY: u64 = 480;
 /// Where the floating-point state is saved to and loaded from.
 pub(super) const AREA_FPU: u64 = PAGE;
 /// Longest state that fits there.
 pub(super) const AREA_FPU_LEN: u64 = 3 * PAGE;
 pub(super) const AREA_STACK: u64 = AREA_FPU + AREA_FPU_LEN;
+
+/// The calls that a stub answers by itself, in the order of their words: `getpid`, `gettid`, `getppid`, `getuid`, `geteuid`, `getgid`,
+/// `getegid`.
+pub(super) const ANSWERED_HERE: [u8; 7] = [39, 186, 110, 102, 107, 104, 108];
 
 /// The segment whose limit tells the number of the processor, `__CPUNODE_SEG` in `arch/x86/include/asm/segment.h`.
 pub(super) const CPU_SEGMENT: u32 = 0x7b;
@@ -162,6 +172,7 @@ pub(super) const FD_ACK: i32 = 3;
 pub(super) const FD_PATCHES: i32 = 4;
 pub(super) const FD_CODE: i32 = 5;
 
+const _: () = assert!(IDENTITY + 4 * ANSWERED_HERE.len() as u64 <= ASK_ENTRY);
 const _: () = assert!(OPS_FIRST + OPS_MAX as u64 * OP_LEN <= OPS_ERRNOS && OPS_ERRNOS + 4 * 134 <= PAGE);
 const _: () = assert!(
     AREA_LEN.is_power_of_two() && AREAS.is_multiple_of(AREA_LEN) && BASE_ALIGN.is_multiple_of(AREA_LEN)

@@ -229,6 +229,44 @@ picket_stub_restorer:
     syscall
     ud2
 
+    // As `picket_stub_call`, for a call that may be one that is answered here: its number is one of those, or not known when the code was
+    // rewritten. The flags are the guest's all the way.
+    .balign 64
+    .hidden picket_stub_ask
+    .globl picket_stub_ask
+picket_stub_ask:
+    mov gs:[{c_rip}], rcx
+    mov gs:[{c_rsp}], rsp
+    mov gs:[{c_tail}], r11
+    mov gs:[{asked}], rax
+    .hidden picket_stub_asked
+    .globl picket_stub_asked
+picket_stub_asked:
+    mov ecx, gs:[{asked} + 1] // all but the low byte
+    jecxz 92f
+91: // the sentry's
+    mov r11, gs:[{c_tail}]
+    mov rcx, gs:[{c_rip}]
+    jmp picket_stub_call
+92:
+    movzx ecx, al
+    lea r11, [rip + picket_stub_places]
+    movzx ecx, byte ptr [r11 + rcx]
+    jecxz 91b
+    mov ecx, gs:[rcx * 4 + {identity} - 4]
+    jecxz 91b
+    mov rsp, gs:[{flags_stack}]
+    pushfq
+    pop r11
+    mov rsp, gs:[{c_rsp}]
+    not ecx
+    mov eax, ecx
+    .hidden picket_stub_answered
+    .globl picket_stub_answered
+picket_stub_answered:
+    mov rcx, gs:[{c_rip}]
+    jmp qword ptr gs:[{c_tail}]
+
     // A system call of rewritten code. rcx: where the call returns to, r11: the trampoline's code for after it, gs: the thread's area;
     // all else is the guest's. Up to `picket_stub_wait` the call has not been made.
     .balign 64
@@ -435,6 +473,12 @@ picket_stub_loaded:
     .balign 16
 picket_stub_birth_mask:
     .quad {birth_mask}
+
+    // Filled in by the sentry: which word of the identity answers a call, counted from one, by the call's number.
+    .hidden picket_stub_places
+    .globl picket_stub_places
+picket_stub_places:
+    .skip 256
 
     // Filled in by the sentry: the filters' descriptors and instructions.
     .balign 16

@@ -1,12 +1,12 @@
 //! A guest thread as others know it: those who kick it, and those who take the seat that it has left.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::host_thread::ThreadShared;
 use super::lock;
 use super::space::Space;
-use crate::{FpuState, Kick, RegisterSource, UserRegs};
+use crate::{FpuState, Identity, Kick, RegisterSource, UserRegs};
 
 /// See the module.
 pub(super) struct Tenant {
@@ -24,6 +24,7 @@ pub(super) struct Tenant {
     /// The general registers at its last call, and whether they were read since.
     registers: Mutex<UserRegs>,
     has_registers: AtomicBool,
+    identity_epoch: AtomicU64,
 }
 
 impl Tenant {
@@ -38,6 +39,7 @@ impl Tenant {
             displaced: Mutex::default(),
             registers: Mutex::default(),
             has_registers: AtomicBool::new(false),
+            identity_epoch: AtomicU64::new(0),
         })
     }
 
@@ -111,6 +113,19 @@ impl Kick for Tenant {
         {
             seat.kick();
         }
+    }
+
+    fn forget_identity(&self) {
+        // Who puts an older identity into the seat meanwhile looks at this number afterwards.
+        self.identity_epoch.fetch_add(1, Ordering::SeqCst);
+        // If another thread has the seat by now, it makes its calls to the sentry for a while.
+        if let Some(seat) = &*lock(&self.seat) {
+            seat.frame().set_identity(&Identity::default());
+        }
+    }
+
+    fn identity_epoch(&self) -> u64 {
+        self.identity_epoch.load(Ordering::SeqCst)
     }
 
     fn rest(&self) {

@@ -15,7 +15,7 @@ use super::policy;
 use super::seats::Found as Seat;
 use super::space::{Space, SystrapSpace};
 use super::tenant::Tenant;
-use crate::{FpuState, GuestSpace, GuestThread, Kick, RegisterSource, Registers, Trap, UserRegs};
+use crate::{FpuState, GuestSpace, GuestThread, Identity, Kick, RegisterSource, Registers, Trap, UserRegs};
 
 const TRAP_FLAG: u64 = 0x100;
 /// Kicks and other events without a meaning that one call deals with before others get their turn.
@@ -44,6 +44,10 @@ pub struct SystrapThread {
     pub(super) trapped: Trapped,
     /// Whether the host thread has been told to load registers and has not trapped since for another reason than a kick.
     pub(super) loading: bool,
+    /// What its seat may answer, and the epoch that this is of; whether the seat has been told.
+    identity: Identity,
+    identity_epoch: u64,
+    is_identified: bool,
     /// The space's number of trampolines when the host thread was resumed: those that have gone since it may have entered before.
     generation: u32,
     /// How many of its next traps may be waited for while others wait.
@@ -65,6 +69,9 @@ impl SystrapThread {
             fpu: None,
             trapped: Trapped::Signal,
             loading: false,
+            identity: Identity::default(),
+            identity_epoch: 0,
+            is_identified: false,
             generation: 0,
             patience: policy::PATIENT_TRAPS,
             looks: policy::SEAT_LOOKS,
@@ -76,6 +83,9 @@ impl SystrapThread {
         // What set the flag was no call, so that all registers are here.
         if !regs.is_partial() && regs.get().eflags & TRAP_FLAG != 0 {
             self.space.stop_rewriting();
+        }
+        if !self.is_identified {
+            self.identify(thread);
         }
         let frame = thread.frame();
         let mut state = STATE_RUN;
@@ -110,6 +120,15 @@ impl SystrapThread {
         thread.go(state);
         self.handle.bell.settle(Some(thread));
         Ok(())
+    }
+
+    /// Tells the seat who sits there, unless that has changed meanwhile.
+    fn identify(&mut self, thread: &ThreadShared) {
+        self.is_identified = true;
+        thread.frame().set_identity(&self.identity);
+        if self.tenant.identity_epoch() != self.identity_epoch {
+            thread.frame().set_identity(&Identity::default());
+        }
     }
 
     /// Whether the registers are what a system call leaves behind.
@@ -246,6 +265,7 @@ impl SystrapThread {
                 None => self.phase = Phase::Birth,
             }
             self.host = Some(seat);
+            self.is_identified = false;
         }
         self.tenant.sit(self.host.as_ref());
         Poll::Ready(Ok(()))
@@ -296,6 +316,11 @@ impl GuestThread for SystrapThread {
 
     fn kicker(&self) -> Arc<dyn Kick> {
         self.tenant.clone()
+    }
+
+    fn set_identity(&mut self, identity: &Identity, epoch: u64) {
+        (self.identity, self.identity_epoch) = (*identity, epoch);
+        self.is_identified = false;
     }
 
     fn fpu(&mut self) -> &mut FpuState {

@@ -104,12 +104,18 @@ impl Site {
         c.extend((there(&c, self.ret) as i32).to_le_bytes());
         c.extend([0x4c, 0x8d, 0x1d, 8, 0, 0, 0]); // lea r11, [rip + ..]: after the next one
         c.extend([0x65, 0xff, 0x24, 0x25]); // jmp gs:[..]
-        absolute(&mut c, ENTRY);
+        absolute(&mut c, self.entry());
         debug_assert_eq!(c.len() as u64, self.tail_at());
         c.extend(&page[self.ret as usize..(self.ret + self.tail) as usize]);
         c.push(0xe9);
         c.extend((there(&c, self.ret + self.tail) as i32).to_le_bytes());
         c
+    }
+
+    /// Where the trampoline finds the address that it jumps to.
+    fn entry(&self) -> u64 {
+        let is_answered = |n: u32| ANSWERED_HERE.iter().any(|here| u32::from(*here) == n);
+        if self.number.is_none_or(is_answered) { ASK_ENTRY } else { ENTRY }
     }
 
     fn number_bytes(&self) -> Vec<u8> {

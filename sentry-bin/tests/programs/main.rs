@@ -11,6 +11,7 @@ mod editors;
 mod files;
 mod filters;
 mod harness;
+mod identity;
 mod python;
 mod scripting;
 mod shell;

@@ -11,6 +11,7 @@ pub(super) const ALL: &[Benchmark] = &[
     time("getppid", |_| call(sys::getppid)),
     time("getppid by syscall()", |_| call(sys::getppid_by_syscall)),
     time("getppid inline", |_| call(sys::getppid_inline)),
+    time("getpgrp", |_| call(sys::getpgrp)),
     time("gettimeofday", |_| call(sys::gettimeofday)),
     time("read /dev/zero", read_zero),
     time("write /dev/null", write_null),
