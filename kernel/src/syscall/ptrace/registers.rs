@@ -73,7 +73,8 @@ pub(super) fn get(
     if cx.task().mm().copy_out(to, part) == part.len() { Ok(part.len()) } else { Err(Errno::EFAULT) }
 }
 
-/// Loads as much of a register set as `room` bytes hold, and returns how much that is. Errors: `EINVAL`, `EFAULT`, `EIO`, `ESRCH`.
+/// Loads as much of a register set as `room` bytes hold, and returns how much that is; floating-point state only as a whole. Errors: `EINVAL`,
+/// `EFAULT`, `EIO`, `ESRCH`.
 pub(super) fn set(
     cx: &CurrentTask,
     task: &Task,
@@ -89,7 +90,8 @@ pub(super) fn set(
     };
     let len = room.min(whole);
     if note != NT_PRSTATUS && len != whole {
-        return Err(Errno::EINVAL);
+        // As `xfpregs_set` and `xstateregs_set` in Linux's `arch/x86/kernel/fpu/regset.c`.
+        return Err(if note == NT_PRFPREG { Errno::EINVAL } else { Errno::EFAULT });
     }
     let bytes: Vec<u8> = UserPtr::<u8>::new(from).read_vec(&**cx.task().mm(), len)?;
     let max = cx.task().mm().layout().max.0;
