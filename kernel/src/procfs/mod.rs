@@ -32,6 +32,7 @@ use vfs::fs::pseudo::PseudoFs;
 use crate::kernel::Kernel;
 
 pub(crate) use mounts::root_in_fs;
+pub(crate) use task::process_of;
 
 /// `PROC_SUPER_MAGIC`.
 const MAGIC: u64 = 0x9fa0;

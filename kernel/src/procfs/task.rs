@@ -10,8 +10,8 @@ use kcore::io::IoResult;
 use mm::AddressSpace;
 use task::{PidNamespace, Task};
 use vfs::context::Caller;
-use vfs::fs::pseudo::{PseudoAttr, PseudoDir, PseudoFile, PseudoNode, snapshot};
-use vfs::{FileKind, FileOps, FsView};
+use vfs::fs::pseudo::{PseudoAttr, PseudoDir, PseudoFile, PseudoNode, dir_as, snapshot};
+use vfs::{FileKind, FileOps, FsView, OpenFile};
 
 use super::root::parse_pid;
 use super::{HidePid, Proc, files};
@@ -124,6 +124,12 @@ impl TaskDir {
         let scope = if self.0.process { Scope::Process } else { Scope::Thread };
         files::ENTRIES.iter().filter(move |e| e.scope == Scope::Both || e.scope == scope)
     }
+}
+
+/// The leader of the process whose `/proc/PID` an open file is.
+pub(crate) fn process_of(file: &OpenFile) -> Option<Arc<Task>> {
+    let inode = file.inode().filter(|_| !file.is_path_only())?;
+    dir_as::<TaskDir>(&*inode).filter(|d| d.0.process).map(|d| d.0.task.clone())
 }
 
 impl PseudoDir for TaskDir {

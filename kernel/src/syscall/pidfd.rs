@@ -13,6 +13,7 @@ use super::SysResult;
 use super::descriptor::fd_result;
 use crate::current::CurrentTask;
 use crate::pidfd::{Pidfd, install_pidfd};
+use crate::procfs::process_of;
 use crate::ptrace_access::{AccessMode, may_access};
 
 /// The pidfd behind a descriptor, and its file. Errors: `EBADF`.
@@ -59,11 +60,15 @@ pub(super) fn pidfd_send_signal(
         4 => Some(Scope::Group),
         _ => return Err(Errno::EINVAL),
     };
-    let file = get(cx, fd)?;
-    let pidfd = file.ops_as::<Pidfd>().ok_or(Errno::EBADF)?;
-    let target = pidfd.target()?;
+    let file = cx.task.files().get_open(fd)?;
+    // A process's directory in procfs stands for it, too.
+    let (target, is_thread) = match (file.ops_as::<Pidfd>(), process_of(&file)) {
+        (Some(pidfd), _) => (pidfd.target()?.pid, pidfd.is_thread()),
+        (None, Some(leader)) => (leader.pid(), false),
+        (None, None) => return Err(Errno::EBADF),
+    };
     let me = cx.task.core.clone();
-    if target.pid.in_ns(&me.pid_ns()) == Pid(0) {
+    if target.in_ns(&me.pid_ns()) == Pid(0) {
         return Err(Errno::EINVAL);
     }
     let signal = if sig == 0 { None } else { Some(Signal::new(sig).ok_or(Errno::EINVAL)?) };
@@ -77,16 +82,16 @@ pub(super) fn pidfd_send_signal(
         }
         let given = signal.map(|s| SigInfo::from_bytes(s, &bytes)).transpose()?;
         let impersonates = given.is_some_and(|g| g.code >= 0 || g.code == code::SI_TKILL);
-        if impersonates && target.pid.in_ns(&me.pid_ns()) != me.group().tgid() {
+        if impersonates && target.in_ns(&me.pid_ns()) != me.group().tgid() {
             return Err(Errno::EPERM);
         }
         given
     };
     let processes = cx.kernel.processes();
-    let to = processes.task_of(&target.pid).ok_or(Errno::ESRCH)?;
-    let scope = scope.unwrap_or(if pidfd.is_thread() { Scope::Thread } else { Scope::Process });
+    let to = processes.task_of(&target).ok_or(Errno::ESRCH)?;
+    let scope = scope.unwrap_or(if is_thread { Scope::Thread } else { Scope::Process });
     if scope == Scope::Group {
-        return processes.kill_pgrp(&me, &target.pid, signal, given).map(|()| 0);
+        return processes.kill_pgrp(&me, &target, signal, given).map(|()| 0);
     }
     if !processes.may_send(&me, &to, signal) {
         return Err(Errno::EPERM);

@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -156,6 +158,18 @@ static void pidfds(void) {
     i.si_signo = SIGTERM;
     i.si_code = SI_USER;
     T(syscall(SYS_pidfd_send_signal, fd, SIGTERM, &i, 0));
+    char dir[64];
+    if (access("/proc/self", F_OK) < 0)
+        mkdir("/proc", 0555), mount("proc", "/proc", "proc", 0, NULL);
+    sprintf(dir, "/proc/%d", p);
+    int in_proc = open(dir, O_RDONLY | O_DIRECTORY), only_path = open(dir, O_PATH);
+    T(syscall(SYS_pidfd_send_signal, in_proc, 0, NULL, 0));
+    T(syscall(SYS_pidfd_send_signal, only_path, 0, NULL, 0));
+    T(syscall(SYS_pidfd_getfd, in_proc, 0, 0));
+    sprintf(dir, "/proc/%d/task/%d", p, p);
+    T(syscall(SYS_pidfd_send_signal, open(dir, O_RDONLY), 0, NULL, 0));
+    sprintf(dir, "/proc/%d/fd", p);
+    T(syscall(SYS_pidfd_send_signal, open(dir, O_RDONLY), 0, NULL, 0));
     int nb = syscall(SYS_pidfd_open, p, O_NONBLOCK);
     T(waitid(P_PIDFD, nb, &i, WEXITED));
     int got = syscall(SYS_pidfd_getfd, fd, fd, 0);
@@ -168,6 +182,7 @@ static void pidfds(void) {
     T(waitid(P_PIDFD, fd, &i, WEXITED));
     info(&i, p);
     T(syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0));
+    T(syscall(SYS_pidfd_send_signal, in_proc, SIGTERM, NULL, 0));
     T(waitid(P_PIDFD, fd, &i, WEXITED));
     pthread_t t;
     volatile int tid = 0;

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 
 use kcore::cred::Credentials;
 use kcore::host::Clock;
@@ -39,6 +40,14 @@ impl PseudoInode {
         let born = Timestamp::from_nanos(clock.realtime());
         Arc::new(PseudoInode { node, clock, dev, ino, born, common: InodeCommon::default() })
     }
+}
+
+/// What makes up the directory behind an inode, if it is of this kind.
+pub fn dir_as<T: PseudoDir>(inode: &dyn Inode) -> Option<&T> {
+    let inode: &dyn Any = inode;
+    let PseudoNode::Dir(dir) = &inode.downcast_ref::<PseudoInode>()?.node else { return None };
+    let dir: &dyn Any = &**dir;
+    dir.downcast_ref()
 }
 
 impl Inode for PseudoInode {

@@ -10,7 +10,7 @@ mod node;
 
 pub use file::{Snapshot, snapshot};
 pub use fixed::{FixedDir, FixedLink, FnFile};
-pub use inode::PseudoFs;
+pub use inode::{PseudoFs, dir_as};
 pub use node::{PseudoAttr, PseudoDir, PseudoFile, PseudoLink, PseudoNode};
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 
 use kcore::id::{Gid, Uid};
 use kcore::io::IoResult;
@@ -34,7 +35,7 @@ impl PseudoAttr {
 }
 
 /// A directory made up on the fly.
-pub trait PseudoDir: Send + Sync {
+pub trait PseudoDir: Any + Send + Sync {
     /// The child `name`. Errors: `ENOENT`.
     fn lookup(&self, name: &[u8]) -> Result<PseudoNode, Errno>;
     /// Names and types of all children, in the order that the directory lists them.
