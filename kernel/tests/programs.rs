@@ -71,6 +71,11 @@ fn watches() {
 }
 
 #[test]
+fn symbolic_links() {
+    same_as_here(&compile("links", &["-static", "-w"]), &[]);
+}
+
+#[test]
 fn timers() {
     same_as_here(&compile("timers", &["-static", "-pthread", "-w"]), &[]);
 }

@@ -146,7 +146,15 @@ pub(super) fn readlinkat(cx: &mut CurrentTask, dir: Fd, path: Name, buf: GuestAd
     let size = usize::try_from(size).ok().filter(|n| *n > 0).ok_or(Errno::EINVAL)?;
     let path = cx.read_path(path)?;
     let who = Caller::new(cx);
-    let mut target = ops::readlink(&who.at(cx, dir, &path)?, &path)?;
+    let mut ctx = who.at(cx, dir, &path)?;
+    if path.is_empty() {
+        // The symbolic link that the descriptor is for.
+        let place = who
+            .place(cx, dir, &path, 0)
+            .map_err(|e| if e == Errno::EOPNOTSUPP { Errno::ENOENT } else { e })?;
+        ctx = ctx.at(place);
+    }
+    let mut target = ops::readlink(&ctx, &path)?;
     target.truncate(size);
     if cx.task.mm().copy_out(buf, &target) < target.len() {
         return Err(Errno::EFAULT);
