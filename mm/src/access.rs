@@ -164,9 +164,9 @@ impl AddressSpace {
         }
         Err(Errno::EAGAIN)
     }
-    /// The key of the futex at `addr`; `shared` is the absence of `FUTEX_PRIVATE_FLAG`. Faults nothing in.
+    /// The key of the futex at `addr`; `shared` is the absence of `FUTEX_PRIVATE_FLAG`. Only a shared word is looked at.
     ///
-    /// Errors: `EINVAL` if misaligned, `EFAULT` if not mapped (shared keys only).
+    /// Errors: `EINVAL` if misaligned; `EFAULT` if not accessible, or in private memory that cannot be written (shared keys only).
     pub fn futex_key(&self, addr: GuestAddr, shared: bool) -> Result<FutexKey, Errno> {
         if !addr.0.is_multiple_of(4) {
             return Err(Errno::EINVAL);
@@ -178,8 +178,12 @@ impl AddressSpace {
         if !shared {
             return Ok(private);
         }
+        self.load_u32(addr)?;
         let inner = self.inner.read();
         let vma = inner.vmas.find(addr.0).ok_or(Errno::EFAULT)?;
+        if vma.is_anon() && !vma.prot.contains(Prot::WRITE) {
+            return Err(Errno::EFAULT);
+        }
         match vma.file_at(addr.0) {
             Some((file, offset)) if vma.flags.contains(VmFlags::SHARED) => {
                 Ok(FutexKey::Shared { object: file.id(), offset })

@@ -297,6 +297,33 @@ static void vectors(void) {
     show("requeue2", syscall(456, w, 0, 1, 1));
 }
 
+// What is not there, for who says that others may use it too.
+static void inaccessible(void) {
+    size_t page = 4096;
+    unsigned *none = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned *rw = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned *ro = mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned *gone = mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int fd = syscall(SYS_memfd_create, "futex", 0);
+    ftruncate(fd, page);
+    unsigned *cut = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    unsigned *file_ro = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0);
+    unsigned *all[] = {none, rw, ro, cut, file_ro};
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
+            printf("%u: ", i), show("wake", futex(all[i], FUTEX_WAKE, 1, NULL, NULL, 0));
+            printf("%u: ", i), show("private", futex(all[i], FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
+            printf("%u: ", i), show("wait", futex(all[i], FUTEX_WAIT, 1, NULL, NULL, 0));
+            printf("%u: ", i), show("requeue", futex(rw, FUTEX_CMP_REQUEUE, 1, (void *)1, all[i], 0));
+            printf("%u: ", i), show("requeue from", futex(all[i], FUTEX_CMP_REQUEUE, 1, (void *)1, rw, 0));
+        }
+        ftruncate(fd, 0);
+    }
+    munmap(gone, page);
+    show("gone", futex(gone, FUTEX_WAKE, 1, NULL, NULL, 0));
+    show("gone, private", futex(gone, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
+}
+
 int main(void) {
     struct timespec t = {0, 0};
     (void)t;
@@ -307,6 +334,7 @@ int main(void) {
     robust(PTHREAD_PRIO_NONE);
     robust(PTHREAD_PRIO_INHERIT);
     vectors();
+    inaccessible();
     long head, len;
     show("get_robust_list", syscall(SYS_get_robust_list, 0, &head, &len));
     show("length", len);
