@@ -5,14 +5,12 @@ use alloc::string::{String, ToString};
 use abi::Errno;
 use kcore::id::{Gid, Uid};
 use task::pid::PID_MAX;
+use vfs::fs::devfs::POOL_BITS;
 
 use super::{Access, Parameter, fixed, tunable};
 use crate::syscall::{ACTIONS, MACHINE, RELEASE, SYSNAME, VERSION};
 use crate::task::Resources;
 use crate::uts::{self, UtsName, UtsNamespace};
-
-/// Bits that the entropy pool holds, as Linux has had it since 5.18.
-const POOL_BITS: u32 = 256;
 
 pub(super) static PARAMETERS: &[Parameter] = &[
     fixed("kernel/arch", |_| MACHINE.into()),

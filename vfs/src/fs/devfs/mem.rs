@@ -3,11 +3,18 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 
+use kcore::addr::GuestAddr;
 use kcore::host::Entropy;
 use kcore::io::{IoResult, IoSink, IoSource};
+use kcore::user::{UserPtr, Write};
 
 use crate::Errno;
-use crate::file::{FileOps, OpenFile, Whence};
+use crate::file::{FileOps, IoctlContext, OpenFile, Whence};
+
+/// How much randomness there is, `ioctl(2)` of `random(4)`.
+const RNDGETENTCNT: u32 = 0x8004_5200;
+/// Bits that the entropy pool holds, as Linux has had it since 5.18.
+pub const POOL_BITS: i32 = 256;
 
 /// One of them.
 pub(super) enum Mem {
@@ -67,6 +74,16 @@ impl FileOps for Mem {
     }
     fn append(&self, f: &OpenFile, src: &mut dyn IoSource) -> IoResult<(usize, u64)> {
         Ok((self.write(f, None, src)?, 0))
+    }
+    fn ioctl(&self, _: &OpenFile, ctx: &IoctlContext<'_>, cmd: u32, arg: u64) -> IoResult<u64> {
+        match (self, cmd) {
+            (Mem::Random(_), RNDGETENTCNT) => {
+                UserPtr::<i32, Write>::new(GuestAddr(arg)).write(ctx.mem, &POOL_BITS)?;
+                Ok(0)
+            }
+            (Mem::Random(_), _) => Err(Errno::EINVAL.into()),
+            _ => Err(Errno::ENOTTY.into()),
+        }
     }
     fn name(&self) -> String {
         String::from("mem")

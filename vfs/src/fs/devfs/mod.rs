@@ -21,6 +21,7 @@ use crate::path::Path;
 use crate::tty::Terminal;
 use mem::Mem;
 
+pub use mem::POOL_BITS;
 pub use populate::populate;
 
 static DEVICES: LockClass = LockClass::new("device registry", 324);
