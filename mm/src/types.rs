@@ -199,6 +199,8 @@ pub struct MmapRequest {
     pub noreserve: bool,
     /// `MAP_LOCKED`.
     pub locked: bool,
+    /// Never writable: anonymous memory that stands for a file open for reading only.
+    pub read_only: bool,
     /// The file; without one the memory is anonymous.
     pub file: Option<FileMapping>,
     /// Name in `/proc/PID/maps`, such as `[stack]`.

@@ -79,6 +79,16 @@ static void flags(int fd) {
     OK(mmap(NULL, P, PROT_READ, MAP_PRIVATE, wo, 0));
     OK(mmap(NULL, P, PROT_READ, MAP_PRIVATE, dir, 0));
     OK(mmap(NULL, P, PROT_READ, MAP_PRIVATE, 99, 0));
+    int zero = open("/dev/zero", O_RDONLY), zero_rw = open("/dev/zero", O_RDWR);
+    OK(mmap(NULL, P, RW, MAP_SHARED, zero, 0));
+    OK(mmap(NULL, P, RW, MAP_PRIVATE, zero, 0));
+    OK(mmap(NULL, P, RW, MAP_SHARED, zero_rw, 0));
+    r = mmap(NULL, P, PROT_READ, MAP_SHARED, zero, 0);
+    SHOW(mprotect(r, P, RW));
+    SHOW(touch(r, 0));
+    SHOW(touch(r, 1));
+    SHOW(mprotect(mmap(NULL, P, PROT_READ, MAP_PRIVATE, zero, 0), P, RW));
+    close(zero), close(zero_rw);
     close(ro), close(wo), close(dir);
 }
 

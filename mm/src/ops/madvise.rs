@@ -39,7 +39,10 @@ impl AddressSpace {
     /// sealed private anonymous memory holds that may not be written.
     pub fn madvise(&self, addr: GuestAddr, len: u64, advice: i32) -> Result<(), Errno> {
         let (start, end) = aligned(addr, len, Errno::EINVAL)?;
-        if !(0..=4).contains(&advice) && !(8..=25).contains(&advice) {
+        // Pages are never merged (CONFIG_KSM).
+        if matches!(advice, MADV_MERGEABLE | MADV_UNMERGEABLE)
+            || !(0..=4).contains(&advice) && !(8..=25).contains(&advice)
+        {
             return Err(Errno::EINVAL);
         }
         if start == end {
@@ -123,7 +126,7 @@ impl Inner {
         if self.vmas.covers(start, end) { Ok(()) } else { Err(Errno::ENOMEM) }
     }
     fn flag(&mut self, start: u64, end: u64, set: VmFlags, clear: VmFlags) -> Result<(), Errno> {
-        self.check_count(2)?;
+        self.check_cuts(start, end)?;
         self.vmas.update(start, end, |v: &mut Vma| v.flags = (v.flags - clear) | set);
         Ok(())
     }

@@ -107,7 +107,7 @@ impl Inner {
             at = v.end.min(end);
         }
         if at > start {
-            self.check_count(2)?;
+            self.check_cuts(start, at)?;
             self.vmas.update(start, at, |v| v.flags = (v.flags - ANY) | flags);
         }
         if at < end { Err(Errno::ENOMEM) } else { Ok(()) }

@@ -51,7 +51,11 @@ impl Inner {
                 return Err(Errno::EEXIST);
             }
         }
-        self.check_count(2)?;
+        // One more than the limit is let pass, as in Linux: programs fill up to it, then cut.
+        self.check_count(0)?;
+        if fixed && self.vmas.find(addr).is_some_and(|v| v.start < addr && v.end > addr + len) {
+            self.check_count(1)?;
+        }
 
         let mut flags = self.future;
         flags.set(VmFlags::SHARED, req.shared);
@@ -60,7 +64,7 @@ impl Inner {
         if req.locked {
             flags |= VmFlags::LOCKED;
         }
-        let mut max_prot = Prot::all();
+        let mut max_prot = if req.read_only { Prot::all() - Prot::WRITE } else { Prot::all() };
         if let Some(file) = &req.file {
             if !file.offset.is_multiple_of(PAGE_SIZE) || req.grows_down {
                 return Err(Errno::EINVAL);

@@ -75,7 +75,7 @@ impl Inner {
         if self.vmas.data.saturating_add(more_data) > self.limits.data_bytes && more_data > 0 {
             return Err(Errno::ENOMEM);
         }
-        self.check_count(2)?;
+        self.check_cuts(start, at)?;
         self.vmas.update(start, at, |v| v.prot = prot);
         self.reprotect(start, at)?;
         result

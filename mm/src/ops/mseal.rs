@@ -22,7 +22,7 @@ impl AddressSpace {
             if !s.vmas.covers(start, end) {
                 return Err(Errno::ENOMEM);
             }
-            s.check_count(2)?;
+            s.check_cuts(start, end)?;
             s.vmas.update(start, end, |v| v.flags |= VmFlags::SEALED);
             Ok(())
         })

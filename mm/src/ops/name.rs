@@ -31,7 +31,7 @@ impl AddressSpace {
             if s.vmas.range(start, end).any(|v| !is_anonymous(v)) {
                 return Err(Errno::EBADF);
             }
-            s.check_count(2)?;
+            s.check_cuts(start, end)?;
             s.vmas.update(start, end, |v| v.anon_name = name.cloned());
             if s.vmas.covers(start, end) { Ok(()) } else { Err(Errno::ENOMEM) }
         })

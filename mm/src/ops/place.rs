@@ -16,6 +16,14 @@ impl Inner {
     pub(crate) fn check_count(&self, n: usize) -> Result<(), Errno> {
         if self.vmas.count() + n > MAX_MAPPINGS { Err(Errno::ENOMEM) } else { Ok(()) }
     }
+    /// Errors: `ENOMEM` if there are too many mappings to cut those that reach across `start` or `end`.
+    pub(crate) fn check_cuts(&self, start: u64, end: u64) -> Result<(), Errno> {
+        let cut = |at: u64| usize::from(self.vmas.find(at).is_some_and(|v| v.start < at));
+        match cut(start) + cut(end) {
+            0 => Ok(()),
+            n => self.check_count(n),
+        }
+    }
     /// Errors: `ENOMEM` if `more` bytes exceed `RLIMIT_AS`, or `RLIMIT_DATA` if they are data.
     pub(crate) fn check_size(&self, more: u64, data: bool) -> Result<(), Errno> {
         let over = |have: u64, limit: u64| have.checked_add(more).is_none_or(|n| n > limit);

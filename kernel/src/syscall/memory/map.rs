@@ -76,11 +76,18 @@ pub(in crate::syscall) fn mmap(
     if locked && mm.limits().memlock_bytes == 0 {
         return Err(Errno::EPERM);
     }
+    let mut read_only = false;
     let file = match file {
-        Some(file) if file.ops().maps_zeros() && file.readable() => None,
+        Some(file) if file.ops().maps_zeros() && file.readable() => {
+            read_only = shared && !file.writable();
+            None
+        }
         Some(file) => Some(file_mapping(&file, offset, shared, prot(raw_prot))?),
         None => None,
     };
+    if read_only && prot(raw_prot).contains(Prot::WRITE) {
+        return Err(Errno::EACCES);
+    }
     let possible = file.as_ref().map_or(Prot::EXEC, |f| f.max_prot);
     let at = mm.mmap(MmapRequest {
         addr,
@@ -94,6 +101,7 @@ pub(in crate::syscall) fn mmap(
         populate: flags & MAP_POPULATE != 0 && flags & MAP_NONBLOCK == 0,
         noreserve: flags & MAP_NORESERVE != 0,
         locked,
+        read_only,
         file,
         name: None,
     })?;
