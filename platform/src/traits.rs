@@ -233,7 +233,11 @@ pub enum Trap {
     Kicked,
 }
 
-/// A processor exception other than a page fault, as the signal that Linux raises for it.
+/// The `si_code` of a fault that only a protection key is the reason of: no mapping can help against it, so that it is an exception.
+#[cfg(any(feature = "ptrace", feature = "systrap"))]
+pub(crate) const SEGV_PKUERR: i32 = 4;
+
+/// A processor exception other than a page fault that mappings explain, as the signal that Linux raises for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExceptionInfo {
     /// Signal number: `SIGILL`, `SIGTRAP`, `SIGFPE`, `SIGBUS`, or `SIGSEGV` for a general protection fault.

@@ -51,6 +51,7 @@ on_each_backend!(
     system_calls,
     faults_and_mapping_changes,
     exceptions,
+    protection_keys,
     kicks,
     rest_is_no_answer,
     spaces_and_threads,
@@ -195,6 +196,27 @@ fn exceptions(backend: Backend) {
     expect(CODE + 8, UserRegs { eflags: traced.eflags | 0x100, ..traced }, libc::SIGTRAP, CODE + 9);
     // Beyond the end of the memory file nothing can be mapped.
     assert_eq!(r.space.apply(&[map(DATA, 1 << 30, Access::READ)]), Err(Errno::EINVAL));
+}
+
+/// The guest locks itself out by a register that it may write where there are protection keys.
+fn protection_keys(backend: Backend) {
+    const OSPKE: u32 = 1 << 4;
+    if core::arch::x86_64::__cpuid_count(7, 0).ecx & OSPKE == 0 {
+        return;
+    }
+    // mov eax, 2; xor ecx, ecx; xor edx, edx; wrpkru; mov [rdi], eax
+    let code = [0xb8, 2, 0, 0, 0, 0x31, 0xc9, 0x31, 0xd2, 0x0f, 0x01, 0xef, 0x89, 0x07];
+    let r = rig(backend, &code);
+    let mut t = r.platform.new_thread(&r.space).unwrap();
+    let mut regs = UserRegs { rdi: DATA, ..at(CODE) };
+    peek(&r.memory, PAGE);
+    match r.run(&mut t, &mut regs) {
+        Ok(Trap::Exception(e)) => {
+            assert_eq!((e.signal, e.code, e.addr, e.trapno), (libc::SIGSEGV, 4, DATA, 14))
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(regs.rip, CODE + 12);
 }
 
 /// On one processor, so that a thread is told to rest just as it goes to sleep by itself.

@@ -98,6 +98,7 @@ static void fork_goes_on_after_a_signal(void) {
         while (getppid() == self && kill(self, SIGUSR1) == 0) usleep(200);
         _exit(0);
     }
+    while (!handled) usleep(100);
     int failed = 0, ended = 0;
     for (int i = 0; i < 4; i++) {
         pid_t pid = fork();

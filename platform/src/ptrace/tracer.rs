@@ -13,6 +13,7 @@ use super::space::apply_in_stub;
 use super::sys::{self, Event, Pid};
 use super::thread::ThreadShared;
 use crate::fpu::FpuLayout;
+use crate::traits::SEGV_PKUERR;
 use crate::{Access, ExceptionInfo, FpuState, Trap, UserRegs};
 
 /// Looks at the events before sleeping for one: a hand-over costs less than a wake-up, but must not hold a core for long.
@@ -241,7 +242,7 @@ fn stopped(tid: Pid, event: Event, thread: &ThreadShared) -> Result<Option<(Trap
             if code <= 0 {
                 return Ok(None); // sent by a process
             }
-            let trap = if signal == libc::SIGSEGV && code != SI_KERNEL {
+            let trap = if signal == libc::SIGSEGV && code != SI_KERNEL && code != SEGV_PKUERR {
                 Trap::Fault { at: GuestAddr(addr), access: Access::UNKNOWN }
             } else {
                 let trapno = trap_number(signal, code);
@@ -267,6 +268,7 @@ fn trap_number(signal: i32, code: i32) -> u64 {
         (libc::SIGFPE, _) => 19,
         (libc::SIGBUS, 1) => 17,
         (libc::SIGBUS, _) => 14,
+        (libc::SIGSEGV, SEGV_PKUERR) => 14,
         (libc::SIGSEGV, _) => 13,
         _ => 1,
     }

@@ -9,6 +9,7 @@ use super::layout::*;
 use super::shared::SharedFile;
 use crate::bpf::AUDIT_ARCH_X86_64;
 use crate::fpu::FpuLayout;
+use crate::traits::SEGV_PKUERR;
 use crate::{Access, ExceptionInfo, FpuState, Trap, UserRegs};
 
 // Offsets in `struct ucontext`.
@@ -211,7 +212,7 @@ impl Frame<'_> {
                 regs.rip = regs.rip.wrapping_sub(2);
                 exception(libc::SIGSEGV, SI_KERNEL, 0, TRAP_PROTECTION, 0x80 * 8 + 2)
             }
-            libc::SIGSEGV if trapno == TRAP_PAGE_FAULT => {
+            libc::SIGSEGV if trapno == TRAP_PAGE_FAULT && code != SEGV_PKUERR => {
                 let access = match error {
                     e if e & ERROR_FETCH != 0 => Access::EXEC,
                     e if e & ERROR_WRITE != 0 => Access::WRITE,
