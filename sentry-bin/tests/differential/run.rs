@@ -68,7 +68,7 @@ impl Runner {
         let source = files_in("programs").into_iter().find(|f| f.file_stem().is_some_and(|s| s == name));
         let program = self.dir().join(name);
         compile(&[source.expect("there is such a program")], &program);
-        let here = self.output("host", "", &mut Command::new(&program));
+        let here = self.output_here("", &mut Command::new(&program));
         let there = self.output("sandbox", "", &mut self.sandbox(&format!("/mnt/{name}")));
         (here, there)
     }
@@ -96,8 +96,8 @@ impl Runner {
                 writeln!(input, "{op}").expect("a string takes it");
             }
         }
-        let here = self.run("host", &input, Command::new(&self.guest).arg(TMPFS));
-        let there = self.run("sandbox", &input, self.sandbox("/mnt/guest").arg(TMPFS));
+        let here = reports(&self.output_here(&input, Command::new(&self.guest).arg(TMPFS)));
+        let there = reports(&self.output("sandbox", &input, self.sandbox("/mnt/guest").arg(TMPFS)));
         let compare = |i: usize| {
             let want = here.get(&i).map_or("not run: the guest ended\n", String::as_str);
             let got = there.get(&i).map_or("not run: the sandbox hangs or ended\n", String::as_str);
@@ -108,9 +108,12 @@ impl Runner {
         (0..cases.len()).filter(|i| *i <= last).filter_map(compare).collect()
     }
 
-    /// Runs a guest on `input` and gives its report of each case.
-    fn run(&self, name: &str, input: &str, command: &mut Command) -> HashMap<usize, String> {
-        reports(&self.output(name, input, command))
+    /// As [`Runner::output`], on the host, and nobody else does so meanwhile: all descriptors that belong to no file system share one inode there,
+    /// so that who locks one of them (`flock`) locks those of other processes out.
+    fn output_here(&self, input: &str, command: &mut Command) -> String {
+        let turn = File::create(std::env::temp_dir().join("picket-differential.lock")).expect("writable");
+        turn.lock().expect("a file can be locked");
+        self.output("host", input, command)
     }
 
     /// Runs a program on `input` and gives what it writes.
