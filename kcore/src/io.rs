@@ -8,6 +8,7 @@ use core::fmt;
 use abi::Errno;
 
 use crate::frame::{FileOffset, FrameStore};
+use crate::raw::RawBytes;
 
 /// Why an operation on a file did not complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,20 @@ impl IoError {
 
 /// Result of an operation that never blocks.
 pub type IoResult<T> = Result<T, IoError>;
+
+/// Most bytes that pass through a buffer at once.
+const BUFFER: usize = 128 << 10;
+/// A buffer of this size is on the stack.
+const SMALL: usize = 4096;
+
+/// What [`IoSink::fill`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filled {
+    /// How much room it gave.
+    pub room: usize,
+    /// How many bytes it took. Less than the room means that there were no more, or that guest memory ended.
+    pub taken: usize,
+}
 
 /// Takes bytes, in order.
 pub trait IoSink {
@@ -67,6 +82,18 @@ pub trait IoSink {
         }
         Ok(done)
     }
+    /// Takes bytes from `source`, which stores them in the room that it is given, `len` bytes or less, and says how many it stored. So
+    /// a host's file is read without an intermediate buffer where possible. `source` is called once, or not at all if that would
+    /// be useless; it may run with the locks that guest memory needs.
+    ///
+    /// Errors: as `write`; those of `source`.
+    fn fill(
+        &mut self,
+        len: usize,
+        source: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
+    ) -> Result<Filled, Errno> {
+        fill_through_buffer(self, len, source)
+    }
     /// Takes `len` zero bytes, as many as fit, and says how many.
     ///
     /// Errors: as `write`.
@@ -88,6 +115,26 @@ pub trait IoSink {
         }
         Ok(done)
     }
+}
+
+/// [`IoSink::fill`] by way of a buffer, for sinks that have nothing better. Errors: as there.
+pub fn fill_through_buffer<S: IoSink + ?Sized>(
+    sink: &mut S,
+    len: usize,
+    source: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
+) -> Result<Filled, Errno> {
+    let mut small = [0u8; SMALL];
+    let mut large;
+    let room = len.min(BUFFER).min(sink.remaining());
+    let buf = if room > SMALL {
+        large = alloc::vec![0u8; room];
+        &mut large[..]
+    } else {
+        &mut small[..room]
+    };
+    let stored = source(RawBytes::of(buf))?;
+    let taken = if stored > 0 { sink.write(&buf[..stored])? } else { 0 };
+    Ok(Filled { room, taken })
 }
 
 /// Gives bytes, in order.
@@ -150,6 +197,16 @@ impl IoSink for SliceSink<'_> {
         self.done += n;
         Ok(n)
     }
+    fn fill(
+        &mut self,
+        len: usize,
+        source: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
+    ) -> Result<Filled, Errno> {
+        let room = len.min(self.remaining());
+        let taken = source(RawBytes::of(&mut self.buf[self.done..self.done + room]))?;
+        self.done += taken;
+        Ok(Filled { room, taken })
+    }
 }
 
 /// A sink that grows a vector up to a limit.
@@ -178,6 +235,18 @@ impl IoSink for VecSink {
         let n = src.len().min(self.remaining());
         self.buf.extend_from_slice(&src[..n]);
         Ok(n)
+    }
+    fn fill(
+        &mut self,
+        len: usize,
+        source: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
+    ) -> Result<Filled, Errno> {
+        let room = len.min(self.remaining()).min(BUFFER);
+        let old = self.buf.len();
+        self.buf.resize(old + room, 0);
+        let stored = source(RawBytes::of(&mut self.buf[old..]));
+        self.buf.truncate(old + stored.unwrap_or(0));
+        Ok(Filled { room, taken: stored? })
     }
 }
 

@@ -14,6 +14,7 @@ pub mod machine;
 pub mod mappable;
 pub mod pages;
 mod primitives;
+pub mod raw;
 pub mod sync;
 pub mod timer;
 pub mod user;

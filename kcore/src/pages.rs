@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
+use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::Errno;
@@ -9,6 +10,7 @@ use abi::Errno;
 use crate::addr::PAGE_SIZE;
 use crate::frame::{FileOffset, Frame, FrameStore};
 use crate::mappable::{MappingObserver, Removal};
+use crate::raw::RawBytes;
 use crate::sync::{LockClass, Mutex};
 
 /// The lock class of every file's pages.
@@ -99,30 +101,65 @@ impl FilePages {
         fill(&frame)?;
         Ok(self.inner.lock().pages.entry(index).or_insert(frame).clone())
     }
-    /// Adds pages with the content `data` from `index` on, the last one filled up with zeroes. Pages that are there stay as they are.
+    /// Adds the pages `from..to` that are missing, with what `read` stores: it gets a byte offset in the file and room, and says how much it
+    /// stored, which is less only at the file's end. The last page is filled up with zeroes; pages behind it are not added. It runs
+    /// without the lock; pages that others add meanwhile stay as they are.
     ///
-    /// Errors: `ENOMEM`.
-    pub fn fill(&self, index: u64, data: &[u8]) -> Result<(), Errno> {
-        let mut inner = self.inner.lock();
-        let pieces: Vec<&[u8]> = data.chunks(PAGE_SIZE as usize).collect();
-        let mut from = 0;
-        while from < pieces.len() {
-            let missing = |i: &usize| !inner.pages.contains_key(&(index + *i as u64));
-            let run = (from..pieces.len()).take_while(missing).count();
-            if run == 0 {
-                from += 1;
+    /// Errors: `ENOMEM`, and what `read` says.
+    pub fn fill(
+        &self,
+        from: u64,
+        to: u64,
+        read: &mut dyn FnMut(u64, RawBytes<'_>) -> Result<usize, Errno>,
+    ) -> Result<(), Errno> {
+        let mut index = from;
+        while index < to {
+            let missing = {
+                let inner = self.inner.lock();
+                let next = inner.pages.range(index..to).next().map_or(to, |(i, _)| *i);
+                next - index
+            };
+            if missing == 0 {
+                index += 1;
                 continue;
             }
-            // In one piece, so that it can be mapped in one.
-            let at = self.store.alloc(run as u64)?;
-            for (i, piece) in (from as u64..).zip(&pieces[from..from + run]) {
-                let page = FileOffset(at.0 + (i - from as u64) * PAGE_SIZE);
-                self.store.write(page, piece);
-                inner.pages.insert(index + i, Frame::from_owned(&self.store, page));
+            let got = self.fill_run(index, missing, read)?;
+            if got < missing {
+                break;
             }
-            from += run;
+            index += missing;
         }
         Ok(())
+    }
+    /// As [`FilePages::fill`], for pages that are all missing. Returns how many pages there are before the file's end.
+    fn fill_run(
+        &self,
+        index: u64,
+        pages: u64,
+        read: &mut dyn FnMut(u64, RawBytes<'_>) -> Result<usize, Errno>,
+    ) -> Result<u64, Errno> {
+        // In one piece, so that it can be mapped in one.
+        let at = self.store.alloc_to_fill(pages)?;
+        let frames: Vec<Frame> =
+            (0..pages).map(|i| Frame::from_owned(&self.store, FileOffset(at.0 + i * PAGE_SIZE))).collect();
+        let len = usize::try_from(pages * PAGE_SIZE).map_err(|_| Errno::ENOMEM)?;
+        let offset = index * PAGE_SIZE;
+        let got = match self.store.bytes(at, len) {
+            Some(room) => read(offset, room)?.min(len),
+            None => {
+                let mut buf = vec![0; len];
+                let got = read(offset, RawBytes::of(&mut buf))?.min(len);
+                self.store.write(at, &buf[..got]);
+                got
+            }
+        };
+        let used = (got as u64).div_ceil(PAGE_SIZE);
+        self.store.zero(FileOffset(at.0 + got as u64), used * PAGE_SIZE - got as u64);
+        let mut inner = self.inner.lock();
+        for (i, frame) in (index..index + used).zip(frames) {
+            inner.pages.entry(i).or_insert(frame);
+        }
+        Ok(used)
     }
     /// Changes bytes from `offset` on in the pages that are there.
     pub fn overwrite(&self, offset: u64, data: &[u8]) {
@@ -245,5 +282,41 @@ impl Inner {
         {
             f.zero(from as usize, (to - from) as usize);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::HeapFrames;
+
+    #[test]
+    fn missing_pages_are_filled_up_to_the_end_of_the_file() {
+        let store: Arc<dyn FrameStore> = Arc::new(HeapFrames::new(16));
+        // Frames that had another content.
+        let old = store.alloc(8).unwrap();
+        store.write(old, &[9; 8 * 4096]);
+        store.release(old, 8);
+        let pages = FilePages::new(store.clone());
+        pages.insert(2, Frame::alloc(&store).unwrap());
+        let mut calls = Vec::new();
+        let file = [7; 4 * 4096 + 10];
+        let mut read = |at: u64, room: RawBytes<'_>| {
+            calls.push((at, room.len()));
+            let rest = &file[file.len().min(at as usize)..];
+            let n = rest.len().min(room.len());
+            room.write(0, &rest[..n]);
+            Ok(n)
+        };
+        pages.fill(0, 8, &mut read).unwrap();
+        assert_eq!(calls, [(0, 2 * 4096), (3 * 4096, 5 * 4096)]);
+        assert_eq!(pages.present(0, 8), [0, 1, 2, 3, 4]);
+        let mut content = [1; 5 * 4096];
+        pages.read(0, &mut content);
+        let expected = [&file[..2 * 4096], &[0; 4096], &file[3 * 4096..], &[0; 4086]].concat();
+        assert_eq!(content[..], expected[..]);
+        assert_eq!(store.used_pages(), 5);
+        assert_eq!(pages.fill(5, 6, &mut |_, _| Err(Errno::EIO)), Err(Errno::EIO));
+        assert_eq!(store.used_pages(), 5);
     }
 }

@@ -3,6 +3,7 @@
 use abi::Errno;
 use kcore::addr::{GuestAddr, GuestRange, PAGE_SIZE};
 use kcore::frame::{FileOffset, FrameStore};
+use kcore::raw::RawBytes;
 use kcore::user::UserMemory;
 
 use crate::space::{AddressSpace, Inner};
@@ -105,6 +106,37 @@ impl AddressSpace {
             }
         }
         done
+    }
+    /// Calls `f` with the bytes from `addr` on that lie in one piece in the memory file, `len` at most. `None`, without a call, if these are
+    /// fewer than `least`, or if `mode` may not access them.
+    ///
+    /// The address space stays as it is until `f` returns, so that the bytes are still the guest's: `f` must not take long. If
+    /// somebody waits for the address space already, there is no call either.
+    pub(crate) fn with_piece<R>(
+        &self,
+        addr: GuestAddr,
+        len: usize,
+        least: usize,
+        mode: Mode,
+        f: impl FnOnce(RawBytes<'_>) -> R,
+    ) -> Option<R> {
+        for _ in 0..TRIES {
+            if self.inner.is_awaited() {
+                return None;
+            }
+            {
+                let inner = self.inner.read();
+                if let Some((at, have)) = inner.locate(addr.0, mode) {
+                    let n = usize::try_from(have).unwrap_or(usize::MAX).min(len);
+                    return (n >= least).then(|| f(self.frames.raw().bytes(at.0, n)));
+                }
+            }
+            let (access, force) = mode.fault();
+            if self.fault_as(addr.0, access, force) != FaultOutcome::Resumed {
+                break;
+            }
+        }
+        None
     }
     /// Copies from guest memory whatever its protection (`ptrace(2)`, `/proc/PID/mem`). Returns how many bytes were copied.
     pub fn copy_in_unchecked_prot(&self, addr: GuestAddr, dst: &mut [u8]) -> usize {

@@ -10,6 +10,7 @@ use abi::Errno;
 use kcore::addr::PAGE_SIZE;
 use kcore::frame::{FileOffset, FrameStore};
 use kcore::host::MemoryFile;
+use kcore::raw::RawBytes;
 use kcore::sync::{LockClass, Mutex};
 use spin::Once;
 
@@ -263,6 +264,20 @@ impl FrameStore for FrameAllocator {
         }
         Ok(self.hand_out(start, pages))
     }
+    fn alloc_to_fill(&self, pages: u64) -> Result<FileOffset, Errno> {
+        if pages == 0 || pages > self.max {
+            return Err(Errno::ENOMEM);
+        }
+        let dirty = self.free.lock().take_dirty(pages);
+        let start = match dirty {
+            Some(start) => start,
+            None => self.find(pages).ok_or(Errno::ENOMEM)?.0,
+        };
+        if pages > 1 {
+            self.memory.file().prepare(start * PAGE_SIZE, pages * PAGE_SIZE);
+        }
+        Ok(self.hand_out(start, pages))
+    }
     fn retain(&self, at: FileOffset, pages: u64) {
         let start = Self::page(at);
         for p in start..start + pages {
@@ -306,6 +321,9 @@ impl FrameStore for FrameAllocator {
     }
     fn zero(&self, at: FileOffset, len: u64) {
         self.memory.zero(at.0, usize::try_from(len).expect("length to zero"));
+    }
+    fn bytes(&self, at: FileOffset, len: usize) -> Option<RawBytes<'_>> {
+        Some(self.memory.bytes(at.0, len))
     }
     fn used_pages(&self) -> u64 {
         self.used.load(Ordering::Relaxed)

@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use abi::Errno;
 use kcore::addr::PAGE_SIZE;
 use kcore::host::MemoryFile;
+use kcore::raw::RawBytes;
 
 /// Checked access to the bytes of a memory file. Panics on offsets outside it: those are kernel bugs.
 pub(crate) struct RawMemory(Arc<dyn MemoryFile>);
@@ -38,6 +39,12 @@ impl RawMemory {
         let dst = self.at(offset, src.len());
         // SAFETY: as in `read`, the other way round; nobody holds references into the memory file.
         unsafe { core::ptr::copy_nonoverlapping(src.as_ptr(), dst, src.len()) }
+    }
+    /// The bytes themselves, which stay where they are as long as the file does.
+    pub(crate) fn bytes(&self, offset: u64, len: usize) -> RawBytes<'_> {
+        let start = self.at(offset, len);
+        // SAFETY: the range is inside the mapping, which lives as long as `self`; nobody holds references into it.
+        unsafe { RawBytes::new(start, len) }
     }
     /// The ranges may overlap as far as memory safety goes.
     pub(crate) fn copy(&self, from: u64, to: u64, len: usize) {

@@ -3,7 +3,8 @@
 use abi::Errno;
 use kcore::addr::GuestAddr;
 use kcore::frame::{FileOffset, FrameStore};
-use kcore::io::{IoSink, IoSource};
+use kcore::io::{Filled, IoSink, IoSource, fill_through_buffer};
+use kcore::raw::RawBytes;
 use smallvec::SmallVec;
 
 use crate::access::Mode;
@@ -13,6 +14,9 @@ use crate::space::AddressSpace;
 pub type Iovec = (GuestAddr, u64);
 /// Pieces of guest memory, in order.
 pub type IovecList = SmallVec<[Iovec; 4]>;
+
+/// What lies in shorter pieces is copied by way of a buffer: a call to the host for each would cost more.
+const PIECE: usize = 16 << 10;
 
 /// A place in a list of pieces.
 #[derive(Clone)]
@@ -47,6 +51,32 @@ impl<'a> Cursor<'a> {
             self.index += 1;
             self.within = 0;
         }
+    }
+    /// Calls `f` with the next bytes, `len` at most, if many of them or all lie in one piece; they count as passed over if it says so.
+    fn piece(
+        &mut self,
+        len: usize,
+        mode: Mode,
+        f: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
+    ) -> Option<Result<Filled, Errno>> {
+        let len = len.min(self.left);
+        // Past what has no bytes.
+        self.skip(0);
+        let &(base, size) = self.iov.get(self.index)?;
+        let here = usize::try_from(size - self.within).unwrap_or(usize::MAX).min(len);
+        let least = len.min(PIECE);
+        if here < least {
+            return None;
+        }
+        let mut room = 0;
+        let taken = self.space.with_piece(base.checked_add(self.within)?, here, least, mode, |bytes| {
+            room = bytes.len();
+            f(bytes)
+        })?;
+        Some(taken.map(|taken| {
+            self.skip(taken);
+            Filled { room, taken }
+        }))
     }
     /// Walks over up to `len` bytes; `f(at, done, n)` as in [`AddressSpace::walk`].
     fn go(
@@ -110,6 +140,16 @@ impl IoSink for UserSink<'_> {
     }
     fn write_frames(&mut self, store: &dyn FrameStore, from: FileOffset, len: usize) -> Result<usize, Errno> {
         self.0.go(len, Mode::Write, |at, done, n| store.copy(FileOffset(from.0 + done as u64), at, n as u64))
+    }
+    fn fill(
+        &mut self,
+        len: usize,
+        source: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
+    ) -> Result<Filled, Errno> {
+        match self.0.piece(len, Mode::Write, source) {
+            Some(filled) => filled,
+            None => fill_through_buffer(self, len, source),
+        }
     }
     fn write_zeros(&mut self, len: usize) -> Result<usize, Errno> {
         let frames = &self.0.space.frames;

@@ -7,6 +7,7 @@ use kcore::addr::{GuestAddr, PAGE_SIZE};
 use kcore::frame::{FileOffset, Frame, FrameStore};
 use kcore::mappable::{Mappable, MappableInfo, MappingObserver};
 use kcore::pages::FilePages;
+use kcore::raw::RawBytes;
 use kcore::user::UserMemory;
 use mm::{
     AddressSpace, FaultAccess, FaultOutcome, FileMapping, FrameAllocator, Layout, MapOp, MmapRequest, Prot,
@@ -37,7 +38,11 @@ impl Library {
         let store: Arc<dyn FrameStore> = store.clone();
         let cache = FilePages::new(store);
         let content: Vec<u8> = (0..pages * PAGE_SIZE).map(|i| (i / PAGE_SIZE) as u8 + 1).collect();
-        cache.fill(0, &content).unwrap();
+        let mut read = |_, room: RawBytes<'_>| {
+            room.write(0, &content);
+            Ok(content.len())
+        };
+        cache.fill(0, pages, &mut read).unwrap();
         Arc::new(Library(cache))
     }
 }

@@ -59,3 +59,18 @@ fn freed_memory_goes_back_when_it_stays_unused() {
     frames.release(at, 80 * MIB);
     assert_eq!(told.load(Ordering::Relaxed), 2);
 }
+
+#[test]
+fn pages_that_are_filled_anyway_are_not_zeroed() {
+    let file = Arc::new(Watched(VecMemory::new(256), Mutex::default()));
+    let frames = FrameAllocator::new(file.clone());
+    let at = frames.alloc(32).unwrap();
+    frames.write(at, b"old");
+    frames.release(at, 32);
+    let again = frames.alloc_to_fill(32).unwrap();
+    let mut content = [0; 3];
+    frames.read(again, &mut content);
+    assert_eq!((again, &content), (at, b"old"));
+    assert!(file.1.lock().unwrap().is_empty());
+    assert_eq!(frames.alloc_to_fill(257), Err(Errno::ENOMEM));
+}

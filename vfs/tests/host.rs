@@ -8,6 +8,7 @@ use common::World;
 use kcore::frame::FrameStore;
 use kcore::io::{SliceSource, VecSink};
 use kcore::mappable::{Mappable, MappingObserver, Removal};
+use kcore::raw::RawBytes;
 use vfs::consts::*;
 use vfs::fs::host::{HostFs, HostNode};
 use vfs::fs::overlay::{OverlayFs, OverlayOptions};
@@ -78,13 +79,13 @@ impl HostNode for Node {
     fn statfs(&self) -> Result<StatFs, Errno> {
         Ok(StatFs::default())
     }
-    fn read_at(&self, at: u64, dst: &mut [u8]) -> Result<usize, Errno> {
+    fn read_at(&self, at: u64, dst: RawBytes<'_>) -> Result<usize, Errno> {
         let Node::File(d) = self else { return Err(Errno::EISDIR) };
         *d.reads.lock().unwrap() += 1;
         let data = d.data.lock().unwrap();
         let rest = data.get(at as usize..).unwrap_or(&[]);
         let n = rest.len().min(dst.len());
-        dst[..n].copy_from_slice(&rest[..n]);
+        dst.write(0, &rest[..n]);
         Ok(n)
     }
     fn write_at(&self, at: u64, src: &[u8]) -> Result<usize, Errno> {

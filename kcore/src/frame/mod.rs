@@ -11,6 +11,7 @@ use core::fmt;
 use abi::Errno;
 
 use crate::addr::PAGE_SIZE;
+use crate::raw::RawBytes;
 
 pub use heap::HeapFrames;
 
@@ -33,6 +34,12 @@ pub trait FrameStore: Send + Sync {
     ///
     /// Errors: `ENOMEM` when the memory file is full or the sandbox's limit is reached.
     fn alloc(&self, pages: u64) -> Result<FileOffset, Errno>;
+    /// As [`FrameStore::alloc`], for pages that the caller fills before anyone else sees them: they may have the content of freed ones.
+    ///
+    /// Errors: `ENOMEM`.
+    fn alloc_to_fill(&self, pages: u64) -> Result<FileOffset, Errno> {
+        self.alloc(pages)
+    }
     /// Adds one reference to each of `pages` pages from `at`.
     fn retain(&self, at: FileOffset, pages: u64);
     /// Drops one reference of each of `pages` pages from `at`; pages without references are freed and their content is gone.
@@ -51,6 +58,11 @@ pub trait FrameStore: Send + Sync {
     fn copy(&self, from: FileOffset, to: FileOffset, len: u64);
     /// Zeroes `len` bytes.
     fn zero(&self, at: FileOffset, len: u64);
+    /// `len` bytes at `at` themselves, which stay where they are while the store lives, for the host to copy to or from. Default: `None`,
+    /// for a store that moves its content.
+    fn bytes(&self, _at: FileOffset, _len: usize) -> Option<RawBytes<'_>> {
+        None
+    }
     /// Pages in use, for `/proc/meminfo` and limits.
     fn used_pages(&self) -> u64;
     /// Most pages that can be in use.

@@ -45,6 +45,10 @@ impl<T: ?Sized> RwLock<T> {
         self.acquire(|s| (s == 0).then_some(WRITER));
         WriteGuard { lock: self, not_send: PhantomData }
     }
+    /// Whether somebody has waited for the lock so long that it sleeps: a hint, for who would else hold it for long.
+    pub fn is_awaited(&self) -> bool {
+        self.sleepers.load(Ordering::Relaxed) > 0
+    }
     fn acquire(&self, next: impl Fn(u32) -> Option<u32>) {
         let mut spins = 0;
         loop {

@@ -3,6 +3,7 @@
 mod barrier;
 mod clock;
 pub mod confine;
+mod content;
 mod counter;
 mod entropy;
 mod info;
@@ -17,6 +18,7 @@ mod thrift;
 
 pub use barrier::{barrier, register_barrier};
 pub use clock::HostClock;
+pub use content::pread;
 pub use counter::CounterClock;
 pub use entropy::HostEntropy;
 pub use info::host_machine;

@@ -2,12 +2,14 @@
 //! the host to be found.
 
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, OnceLock};
 
 use abi::Errno;
+use kcore::raw::RawBytes;
 use platform::host::confine::{Condition, HostCall, HostCalls};
+use platform::host::pread;
 use rustix::fs::{self, Mode, OFlags};
 use vfs::fs::host::HostNode;
 use vfs::inode::DirEntry;
@@ -68,12 +70,17 @@ impl LowerNode {
             hidden,
         })))
     }
-    /// The file opened for reading; `O_NOFOLLOW` and the comparison see to it that it is the one that was found. Errors: the host's;
-    /// `ESTALE` if it was replaced, `ENXIO` for what is neither a file nor a directory.
+    /// The file opened for reading. Errors: as [`LowerNode::open_anew`].
     fn fd(&self) -> Result<&OwnedFd, Errno> {
         if let Some(fd) = self.open.get() {
             return Ok(fd);
         }
+        let (fd, _) = self.open_anew()?;
+        Ok(self.open.get_or_init(|| fd))
+    }
+    /// Opens the file for reading; `O_NOFOLLOW` and the comparison see to it that it is the one that was found. Errors: the host's; `ESTALE`
+    /// if it was replaced, `ENXIO` for what is neither a file nor a directory.
+    fn open_anew(&self) -> Result<(OwnedFd, fs::Stat), Errno> {
         if !matches!(self.kind, FileKind::Regular | FileKind::Directory) {
             return Err(Errno::ENXIO);
         }
@@ -86,10 +93,7 @@ impl LowerNode {
             }
         };
         let s = fs::fstat(&fd).map_err(errno)?;
-        if (s.st_dev, s.st_ino) != self.key {
-            return Err(Errno::ESTALE);
-        }
-        Ok(self.open.get_or_init(|| fd))
+        if (s.st_dev, s.st_ino) == self.key { Ok((fd, s)) } else { Err(Errno::ESTALE) }
     }
 }
 
@@ -157,17 +161,26 @@ impl HostNode for Lower {
         let target = fs::readlinkat(parent.fd()?, OsStr::from_bytes(name), Vec::new()).map_err(errno)?;
         Ok(target.into_bytes())
     }
-    fn read_at(&self, at: u64, dst: &mut [u8]) -> Result<usize, Errno> {
+    fn read_at(&self, at: u64, dst: RawBytes<'_>) -> Result<usize, Errno> {
         if self.0.hidden {
             return Err(Errno::EACCES);
         }
-        rustix::io::pread(self.0.fd()?, dst, at).map_err(errno)
+        pread(self.0.fd()?.as_fd(), dst, at)
     }
     fn statfs(&self) -> Result<StatFs, Errno> {
         statfs(self.0.fd()?)
     }
-    fn check_access(&self, _: u32) -> Result<(), Errno> {
-        self.0.fd().map(drop)
+    fn open(&self, _: u32) -> Result<InodeAttr, Errno> {
+        let node = &self.0;
+        let stat = match node.open.get() {
+            Some(fd) => fs::fstat(fd).map_err(errno)?,
+            None => {
+                let (fd, stat) = node.open_anew()?;
+                node.open.get_or_init(|| fd);
+                stat
+            }
+        };
+        node.tree.attr(&stat)
     }
     fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
         let fd = self.0.fd().map_err(|_| Errno::ENODATA)?;

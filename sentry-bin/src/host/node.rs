@@ -200,6 +200,8 @@ pub(super) fn xattr_names(list: &[u8]) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use kcore::raw::RawBytes;
+
     use super::*;
 
     fn top(path: &str, writable: bool) -> Arc<dyn HostNode> {
@@ -226,7 +228,9 @@ mod tests {
             let (link, attr) = root.lookup(b"link").unwrap();
             assert_eq!((attr.kind(), link.readlink().unwrap()), (FileKind::Symlink, b"/etc".to_vec()));
             assert!(
-                link.lookup(b"passwd").is_err() && link.list().is_err() && link.read_at(0, &mut [0]).is_err()
+                link.lookup(b"passwd").is_err()
+                    && link.list().is_err()
+                    && link.read_at(0, RawBytes::of(&mut [0])).is_err()
             );
         }
         std::fs::remove_dir_all(&dir).unwrap();
@@ -249,7 +253,7 @@ mod tests {
             assert!(names.contains(&b"Cargo.toml".to_vec()) && !names.contains(&b"..".to_vec()));
             let mut head = [0; 9];
             let (file, attr) = root.lookup(b"Cargo.toml").unwrap();
-            assert_eq!(file.read_at(0, &mut head), Ok(9));
+            assert_eq!(file.read_at(0, RawBytes::of(&mut head)), Ok(9));
             assert_eq!((&head, attr.kind()), (b"[package]", FileKind::Regular));
             assert_eq!(root.stat_child(b"Cargo.toml").unwrap().ino, file.stat().unwrap().ino);
         }

@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use abi::Errno;
 use kcore::id::{Gid, Uid};
+use kcore::raw::RawBytes;
 use platform::host::confine::{HostCall, HostCalls};
+use platform::host::pread;
 use rustix::fs::{
     self, AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags,
 };
@@ -42,7 +44,7 @@ pub(super) const CALLS: HostCalls = HostCalls {
     ],
 };
 
-/// What `check_access` is asked for.
+/// What `open` is asked for.
 const MAY_WRITE: u32 = 2;
 
 /// A file or directory of the host, held by an `O_PATH` descriptor: it stays itself whatever the host does to its name.
@@ -53,6 +55,8 @@ pub(super) struct SharedNode {
     reader: OnceLock<OwnedFd>,
     /// Open for reading and writing, on the first change: the host starts no program whose file somebody may write.
     writer: OnceLock<OwnedFd>,
+    /// What a symbolic link says, which never changes. Known on first use.
+    target: OnceLock<Box<[u8]>>,
     kind: FileKind,
     dev: u64,
     hidden: bool,
@@ -79,6 +83,7 @@ impl SharedNode {
             place,
             reader: OnceLock::new(),
             writer: OnceLock::new(),
+            target: OnceLock::new(),
             kind,
             dev,
             hidden,
@@ -89,7 +94,7 @@ impl SharedNode {
         match self.writer.get().or(self.reader.get()) {
             Some(fd) => Ok(fd),
             None => {
-                let fd = self.open(OFlags::RDONLY)?;
+                let fd = self.open_as(OFlags::RDONLY)?;
                 Ok(self.reader.get_or_init(|| fd))
             }
         }
@@ -99,12 +104,12 @@ impl SharedNode {
         match self.writer.get() {
             Some(fd) => Ok(fd),
             None => {
-                let fd = self.open(OFlags::RDWR)?;
+                let fd = self.open_as(OFlags::RDWR)?;
                 Ok(self.writer.get_or_init(|| fd))
             }
         }
     }
-    fn open(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
+    fn open_as(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
         match self.kind {
             _ if self.hidden => Err(Errno::EACCES),
             FileKind::Directory | FileKind::Regular => self.tree.reopen(&self.place, flags),
@@ -126,6 +131,7 @@ impl SharedNode {
             place,
             reader: OnceLock::new(),
             writer: OnceLock::new(),
+            target: OnceLock::new(),
             kind: FileKind::from_mode(stat.st_mode),
             dev: stat.st_dev,
             hidden,
@@ -183,17 +189,22 @@ impl HostNode for SharedNode {
         list(fs::openat(&self.place, c".", flags, Mode::empty()).map_err(errno)?)
     }
     fn readlink(&self) -> Result<Vec<u8>, Errno> {
-        Ok(fs::readlinkat(&self.place, c"", Vec::new()).map_err(errno)?.into_bytes())
+        if let Some(target) = self.target.get() {
+            return Ok(target.to_vec());
+        }
+        let target = fs::readlinkat(&self.place, c"", Vec::new()).map_err(errno)?;
+        Ok(self.target.get_or_init(|| target.into_bytes().into()).to_vec())
     }
-    fn read_at(&self, at: u64, dst: &mut [u8]) -> Result<usize, Errno> {
-        rustix::io::pread(self.reader()?, dst, at).map_err(errno)
+    fn read_at(&self, at: u64, dst: RawBytes<'_>) -> Result<usize, Errno> {
+        pread(self.reader()?.as_fd(), dst, at)
     }
     fn statfs(&self) -> Result<StatFs, Errno> {
         statfs(&self.place)
     }
-    fn check_access(&self, mask: u32) -> Result<(), Errno> {
+    fn open(&self, mask: u32) -> Result<InodeAttr, Errno> {
         let changes = mask & MAY_WRITE != 0 && self.kind == FileKind::Regular;
-        if changes { self.writer() } else { self.reader() }.map(drop)
+        if changes { self.writer() } else { self.reader() }?;
+        self.stat()
     }
     fn write_at(&self, at: u64, src: &[u8]) -> Result<usize, Errno> {
         rustix::io::pwrite(self.writer()?, src, at).map_err(errno)
@@ -254,6 +265,7 @@ impl HostNode for SharedNode {
             place,
             reader: OnceLock::new(),
             writer: OnceLock::from(fd),
+            target: OnceLock::new(),
             kind: FileKind::Regular,
             dev: self.dev,
             hidden: false,

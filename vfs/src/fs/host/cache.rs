@@ -16,6 +16,7 @@ use kcore::addr::PAGE_SIZE;
 use kcore::frame::{FileOffset, Frame, FrameStore};
 use kcore::mappable::{MappingObserver, Removal};
 use kcore::pages::FilePages;
+use kcore::raw::RawBytes;
 use kcore::sync::{LockClass, Mutex};
 
 use super::HostNode;
@@ -47,13 +48,16 @@ struct State {
     writers: u32,
 }
 
-/// Reads until `dst` is full or the file ends. Errors: the host's.
-fn read_full(node: &dyn HostNode, at: u64, dst: &mut [u8]) -> Result<usize, Errno> {
+/// Reads until `dst` is full or the file ends, which is where `size` says unless it grows. Errors: the host's.
+fn read_full(node: &dyn HostNode, size: u64, at: u64, dst: RawBytes<'_>) -> Result<usize, Errno> {
     let mut done = 0;
     while done < dst.len() {
-        match node.read_at(at + done as u64, &mut dst[done..])? {
+        match node.read_at(at + done as u64, dst.skip(done))? {
             0 => break,
             n => done += n,
+        }
+        if at + done as u64 == size {
+            break;
         }
     }
     Ok(done)
@@ -125,10 +129,8 @@ impl Cache {
         }
         let first = index - index % CLUSTER;
         let end = (first + CLUSTER).min(self.size().div_ceil(PAGE_SIZE)).max(index + 1);
-        let len = usize::try_from((end - first) * PAGE_SIZE).map_err(|_| Errno::EFBIG)?;
-        let mut buf = alloc::vec![0u8; len];
-        let got = read_full(node, first * PAGE_SIZE, &mut buf)?;
-        self.pages.fill(first, &buf[..got])?;
+        let size = self.size();
+        self.pages.fill(first, end, &mut |at, dst| read_full(node, size, at, dst))?;
         // The host's file may have become shorter than it was known to be.
         self.pages.get(index).ok_or(Errno::EFAULT)
     }

@@ -5,7 +5,7 @@ use alloc::vec;
 
 use kcore::addr::PAGE_SIZE;
 use kcore::frame::{FileOffset, Frame};
-use kcore::io::{IoResult, IoSink, IoSource};
+use kcore::io::{Filled, IoResult, IoSink, IoSource};
 use kcore::mappable::{Mappable, MappableInfo, MappingObserver};
 
 use super::cache::Cache;
@@ -16,10 +16,10 @@ use crate::consts::{FALLOC_FL_KEEP_SIZE, MAX_FILE_SIZE};
 use crate::file::{FileOps, OpenFile};
 use crate::inode::Inode;
 
-/// Bytes moved between the host and a guest at once.
-const CHUNK: usize = 128 << 10;
-/// Reads of up to this size need no buffer from the heap.
-const SMALL: usize = 4096;
+/// Bytes read from the host at once: a guest's address space stays as it is meanwhile.
+const READ: usize = 256 << 10;
+/// Bytes written to the host at once, by way of a buffer that should stay in the processor's cache.
+const WRITE: usize = 64 << 10;
 
 /// An open regular file of the host.
 pub(super) struct HostFile(pub(super) Arc<HostInode>);
@@ -42,23 +42,15 @@ impl FileOps for HostFile {
             // Others may have changed the file: what is cached must be what they wrote.
             self.0.attr()?;
         }
-        let mut small = [0u8; SMALL];
-        let mut large;
-        let buf = if dst.remaining() > SMALL {
-            large = vec![0u8; dst.remaining().min(CHUNK)];
-            &mut large[..]
-        } else {
-            &mut small[..]
-        };
         let mut pos = at.unwrap_or(0);
         let mut done = 0;
         while dst.remaining() > 0 {
-            let step = self.read_step(cache, pos, buf, dst);
-            match step {
-                Ok((wanted, got)) => {
-                    done += got;
-                    pos += got as u64;
-                    if got < wanted || wanted == 0 {
+            match self.read_step(cache, pos, dst) {
+                Ok(Filled { room, taken }) => {
+                    done += taken;
+                    pos += taken as u64;
+                    // The host gives less only at the end of the file; another call would say so again.
+                    if taken < room || room == 0 {
                         break;
                     }
                 }
@@ -118,14 +110,8 @@ impl HostInode {
 }
 
 impl HostFile {
-    /// Moves one piece at `pos`. Returns how much it tried to move and how much it moved; less means the end or a full sink.
-    fn read_step(
-        &self,
-        cache: &Cache,
-        pos: u64,
-        buf: &mut [u8],
-        dst: &mut dyn IoSink,
-    ) -> Result<(usize, usize), Errno> {
+    /// Moves one piece at `pos`.
+    fn read_step(&self, cache: &Cache, pos: u64, dst: &mut dyn IoSink) -> Result<Filled, Errno> {
         let (index, within) = (pos / PAGE_SIZE, pos % PAGE_SIZE);
         let room = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX).min(dst.remaining());
         let next = if cache.is_empty() { None } else { cache.next_present(index) };
@@ -134,20 +120,16 @@ impl HostFile {
         {
             let n = room((PAGE_SIZE - within).min(cache.size().saturating_sub(pos)));
             let from = frame.byte(usize::try_from(within).map_err(|_| Errno::EINVAL)?, n);
-            return Ok((n, dst.write_frames(&**frame.store(), from, n)?));
+            return Ok(Filled { room: n, taken: dst.write_frames(&**frame.store(), from, n)? });
         }
         let until = next.map_or(u64::MAX, |i| i.saturating_mul(PAGE_SIZE));
-        let n = room(until - pos).min(buf.len());
-        let got = self.0.node.read_at(pos, &mut buf[..n])?;
-        let taken = dst.write(&buf[..got])?;
-        // The host gives less only at the end of the file; another call would say so again.
-        Ok((n, taken))
+        dst.fill(room(until - pos).min(READ), &mut |room| self.0.node.read_at(pos, room))
     }
     /// Writes from `at` on. The caller holds `rw` for writing.
     fn put(&self, at: u64, src: &mut dyn IoSource) -> Result<usize, Errno> {
         self.0.check_writable()?;
         let cache = self.0.cache()?;
-        let mut buf = vec![0u8; src.remaining().min(CHUNK)];
+        let mut buf = vec![0u8; src.remaining().min(WRITE)];
         let mut done = 0;
         while src.remaining() > 0 {
             let pos = at + done as u64;

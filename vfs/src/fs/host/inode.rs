@@ -219,11 +219,10 @@ impl Inode for HostInode {
         match self.kind {
             FileKind::Directory => Ok(DirFile::new(self)),
             FileKind::Regular => {
-                // Fresh attributes, so that a file that changed on the host is read anew.
-                self.attr()?;
                 // What is written is read too: writes change parts of pages.
                 let writes = if flags & O_ACCMODE == O_RDONLY { 0 } else { MAY_WRITE };
-                self.node.check_access(MAY_READ | writes)?;
+                // Fresh attributes, so that a file that changed on the host is read anew.
+                self.saw(&self.node.open(MAY_READ | writes)?);
                 Ok(Arc::new(HostFile(self)))
             }
             _ => Err(Errno::ENXIO.into()),

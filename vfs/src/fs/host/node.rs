@@ -3,6 +3,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use kcore::raw::RawBytes;
+
 use crate::Errno;
 use crate::attr::{AttrChange, InodeAttr, StatFs};
 use crate::inode::{DirEntry, NewInode};
@@ -22,13 +24,13 @@ pub trait HostNode: Send + Sync {
     fn list(&self) -> Result<Vec<DirEntry>, Errno>;
     /// The target of a symbolic link.
     fn readlink(&self) -> Result<Vec<u8>, Errno>;
-    /// Reads at `at`; 0 at the end.
-    fn read_at(&self, at: u64, dst: &mut [u8]) -> Result<usize, Errno>;
+    /// Reads at `at`; 0 at the end. It may be called with a guest's address space locked.
+    fn read_at(&self, at: u64, dst: RawBytes<'_>) -> Result<usize, Errno>;
     /// What `statfs(2)` tells of the file system that it is in.
     fn statfs(&self) -> Result<StatFs, Errno>;
-    /// Whether it can be read (4), written (2), executed (1), so that opening it fails early.
-    fn check_access(&self, mask: u32) -> Result<(), Errno> {
-        Ok(())
+    /// Makes sure that it can be read (4), written (2), executed (1), so that opening it fails early. Returns its attributes as they are then.
+    fn open(&self, mask: u32) -> Result<InodeAttr, Errno> {
+        self.stat()
     }
     /// Writes at `at`.
     fn write_at(&self, at: u64, src: &[u8]) -> Result<usize, Errno> {
