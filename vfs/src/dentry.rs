@@ -11,7 +11,7 @@ use kcore::sync::{LockClass, Mutex, RwLock};
 
 use crate::Errno;
 use crate::consts::{IN_DELETE_SELF, NAME_MAX};
-use crate::inode::{FileSystem, Inode};
+use crate::inode::{FileSystem, Inode, Validity};
 
 static DENTRY: LockClass = LockClass::new("dentry", 320);
 // Held while a file system looks names up, and procfs looks at tasks then.
@@ -87,17 +87,24 @@ impl Dentry {
     pub(crate) fn cached(&self, name: &[u8]) -> Option<Arc<Dentry>> {
         self.state.lock().children.get(name).and_then(Weak::upgrade)
     }
-    /// The child `name`, from the cache or the file system. Errors: the file system's.
-    pub(crate) fn child(self: &Arc<Dentry>, sb: &Superblock, name: &[u8]) -> Result<Arc<Dentry>, Errno> {
+    /// The child `name`, from the cache or the file system, and whether its attributes were seen for that, so that
+    /// [`Inode::seen_attr`] tells them as they are now. Errors: the file system's.
+    pub(crate) fn child(
+        self: &Arc<Dentry>,
+        sb: &Superblock,
+        name: &[u8],
+    ) -> Result<(Arc<Dentry>, bool), Errno> {
         if let Some(d) = self.cached(name) {
-            if d.inode.revalidate(&*self.inode, name) {
-                return Ok(d);
+            match d.inode.revalidate(&*self.inode, name) {
+                Validity::Gone => {
+                    let _w = self.names.write();
+                    self.forget(&d);
+                }
+                validity => return Ok((d, validity == Validity::Seen)),
             }
-            let _w = self.names.write();
-            self.forget(&d);
         }
         let _r = self.names.read();
-        self.child_locked(sb, name)
+        self.find_locked(sb, name)
     }
     /// As [`Dentry::child`], with `names` held by the caller.
     pub(crate) fn child_locked(
@@ -105,10 +112,14 @@ impl Dentry {
         sb: &Superblock,
         name: &[u8],
     ) -> Result<Arc<Dentry>, Errno> {
-        if let Some(d) = self.cached(name)
-            && d.inode.revalidate(&*self.inode, name)
-        {
-            return Ok(d);
+        Ok(self.find_locked(sb, name)?.0)
+    }
+    fn find_locked(self: &Arc<Dentry>, sb: &Superblock, name: &[u8]) -> Result<(Arc<Dentry>, bool), Errno> {
+        if let Some(d) = self.cached(name) {
+            match d.inode.revalidate(&*self.inode, name) {
+                Validity::Gone => {}
+                validity => return Ok((d, validity == Validity::Seen)),
+            }
         }
         if self.is_unlinked() {
             return Err(Errno::ENOENT);
@@ -117,7 +128,7 @@ impl Dentry {
         if name.len() > NAME_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        Ok(self.adopt(sb, name, self.inode.lookup(name)?))
+        Ok((self.adopt(sb, name, self.inode.lookup(name)?), true))
     }
     /// Puts a child that the file system has into the cache; one that is there already for the same inode stays.
     pub(crate) fn adopt(

@@ -209,6 +209,24 @@ impl InodeCommon {
     }
 }
 
+/// What [`Inode::revalidate`] says of a name that was found before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// It must be looked up again.
+    Gone,
+    /// It leads to the same file.
+    Right,
+    /// It leads to the same file, whose attributes were looked at for that: [`Inode::seen_attr`] tells them as they are now.
+    Seen,
+}
+
+impl Validity {
+    /// [`Validity::Right`] or [`Validity::Gone`].
+    pub fn of(right: bool) -> Validity {
+        if right { Validity::Right } else { Validity::Gone }
+    }
+}
+
 /// A file, as its file system sees it. Callers have checked permissions; names are not empty, not `.` or `..`, without `/`.
 ///
 /// The VFS serialises changes of one directory's names against each other and against lookups.
@@ -239,7 +257,8 @@ pub trait Inode: Send + Sync + Any {
     fn may_set_attr(&self) -> Result<(), Errno> {
         Ok(())
     }
-    /// The attributes as last seen, for what hardly changes: asking again may cost a call to the host. Default: as they are now.
+    /// The attributes as last seen, for what hardly changes or was looked up just now: asking again may cost a call to the host. Default: as
+    /// they are now.
     /// Errors: as [`Inode::attr`].
     fn seen_attr(&self) -> Result<InodeAttr, Errno> {
         self.attr()
@@ -262,8 +281,8 @@ pub trait Inode: Send + Sync + Any {
         Err(Errno::ENOTDIR)
     }
     /// Whether a dentry found before for `name` (leading to this inode) in `parent` is still right. Default: always.
-    fn revalidate(&self, parent: &dyn Inode, name: &[u8]) -> bool {
-        true
+    fn revalidate(&self, parent: &dyn Inode, name: &[u8]) -> Validity {
+        Validity::Right
     }
     /// Makes a regular file. Errors: `EEXIST`, `ENOSPC`, `EROFS`; `EPERM` if not supported.
     fn create(&self, name: &[u8], new: &NewInode) -> Result<Arc<dyn Inode>, Errno> {

@@ -41,6 +41,8 @@ pub struct Walk<'a> {
     pos: usize,
     links: u32,
     resolve: u64,
+    /// Whether the attributes of where it stands were seen on the way there.
+    seen: bool,
     /// Set while the walk stands on an open file without a name, reached by a magic link.
     file: Option<Arc<OpenFile>>,
 }
@@ -66,7 +68,17 @@ impl<'a> Walk<'a> {
             }
             cur = root.clone();
         }
-        Ok(Walk { ctx, root, cur, buf: Cow::Borrowed(path), pos: 0, links: 0, resolve, file: None })
+        Ok(Walk {
+            ctx,
+            root,
+            cur,
+            buf: Cow::Borrowed(path),
+            pos: 0,
+            links: 0,
+            resolve,
+            seen: false,
+            file: None,
+        })
     }
 
     /// The next component and whether it is the last, and whether a slash follows.
@@ -91,6 +103,7 @@ impl<'a> Walk<'a> {
             return Err(Errno::EXDEV);
         }
         self.cur = to;
+        self.seen = false;
         Ok(())
     }
 
@@ -113,10 +126,12 @@ impl<'a> Walk<'a> {
         self.moved(top)
     }
 
-    /// The child `name` of the current place, with what is mounted there.
-    fn child(&self, name: &[u8]) -> Result<Path, Errno> {
-        let d = self.cur.dentry.child(self.cur.mount.superblock(), name)?;
-        Ok(self.ctx.view.ns.top(Path { mount: self.cur.mount.clone(), dentry: d }))
+    /// The child `name` of the current place, with what is mounted there, and whether its attributes were seen for that.
+    fn child(&self, name: &[u8]) -> Result<(Path, bool), Errno> {
+        let (dentry, seen) = self.cur.dentry.child(self.cur.mount.superblock(), name)?;
+        let top = self.ctx.view.ns.top(Path { mount: self.cur.mount.clone(), dentry });
+        let covered = !Arc::ptr_eq(&top.mount, &self.cur.mount);
+        Ok((top, seen && !covered))
     }
 
     fn search(&self) -> Result<(), Errno> {
@@ -197,7 +212,7 @@ impl<'a> Walk<'a> {
                 n if last => return Ok(Last::Name { name: n.to_vec(), slash }),
                 _ => {}
             }
-            let child = self.child(name)?;
+            let (child, _) = self.child(name)?;
             match child.inode().kind() {
                 FileKind::Symlink => self.follow(&child)?,
                 FileKind::Directory => self.moved(child)?,
@@ -213,13 +228,19 @@ impl<'a> Walk<'a> {
                 Last::Dot => return Ok(()),
                 Last::DotDot => return self.dotdot(),
                 Last::Name { name, slash } => {
-                    let child = self.child(&name)?;
+                    let (child, seen) = self.child(&name)?;
                     match child.inode().kind() {
-                        FileKind::Symlink if follow || slash => self.follow(&child)?,
-                        FileKind::Directory => return self.moved(child),
+                        FileKind::Symlink if follow || slash => {
+                            self.follow(&child)?;
+                            continue;
+                        }
+                        FileKind::Directory => {}
                         _ if slash => return Err(Errno::ENOTDIR),
-                        _ => return self.moved(child),
+                        _ => {}
                     }
+                    self.moved(child)?;
+                    self.seen = seen;
+                    return Ok(());
                 }
             }
         }
@@ -237,7 +258,13 @@ impl<'a> Walk<'a> {
     pub fn file(&self) -> Option<&Arc<OpenFile>> {
         self.file.as_ref()
     }
+    /// Whether the attributes of where the walk stands were seen on the way there: [`Inode::seen_attr`] tells them as they are now.
+    ///
+    /// [`Inode::seen_attr`]: crate::inode::Inode::seen_attr
+    pub(crate) fn has_seen(&self) -> bool {
+        self.seen
+    }
     pub(crate) fn look(&self, name: &[u8]) -> Result<Path, Errno> {
-        self.child(name)
+        Ok(self.child(name)?.0)
     }
 }

@@ -135,7 +135,7 @@ fn byte(m: &Arc<dyn Mappable>, at: u64) -> u8 {
 }
 
 #[test]
-fn a_file_below_an_overlay_is_found_and_looked_at_with_two_calls() {
+fn a_file_below_an_overlay_is_looked_at_once_for_each_stat() {
     let w = World::new();
     let disk = Arc::new(Disk::default());
     let fs = HostFs::new(Arc::new(Node::Dir(disk.clone())), 9, w.store.clone(), true).unwrap();
@@ -144,11 +144,30 @@ fn a_file_below_an_overlay_is_found_and_looked_at_with_two_calls() {
     let fs = OverlayFs::new(w.ids.next_dev(), vec![lower], Some(upper), &OverlayOptions::default()).unwrap();
     let view = FsContext::new(MountNamespace::new(w.ids.clone(), fs, 0, "overlay")).view();
     let cx = OpCtx::new(&w.vfs, &view, &w.cred);
-    ops::stat(&cx, b"/f", false).unwrap();
-    assert_eq!(*disk.stats.lock().unwrap(), 2);
+    assert_eq!(ops::stat(&cx, b"/f", false).unwrap().size, 0);
+    assert_eq!(*disk.stats.lock().unwrap(), 1, "finding it tells them");
     disk.change(|v| v.push(1));
     assert_eq!(ops::stat(&cx, b"/f", false).unwrap().size, 1);
+    assert_eq!(*disk.stats.lock().unwrap(), 2);
+    disk.change(|v| v.push(2));
+    let f = ops::open(&cx, b"/f", &OpenHow { flags: O_RDONLY, mode: 0, resolve: 0 }).unwrap();
     assert_eq!(*disk.stats.lock().unwrap(), 3);
+    disk.change(|v| v.push(3));
+    assert_eq!(f.stat().unwrap().size, 3);
+}
+
+#[test]
+fn a_shared_file_is_looked_at_once_for_each_stat() {
+    let w = World::new();
+    let disk = Arc::new(Disk::default());
+    let fs = HostFs::new(Arc::new(Node::Dir(disk.clone())), 9, w.store.clone(), false).unwrap();
+    let view = FsContext::new(MountNamespace::new(w.ids.clone(), fs, 0, "host")).view();
+    let cx = OpCtx::new(&w.vfs, &view, &w.cred);
+    for looks in 1..4 {
+        disk.change(|v| v.push(1));
+        assert_eq!(ops::stat(&cx, b"/f", false).unwrap().size, looks as u64);
+        assert_eq!(*disk.stats.lock().unwrap(), looks);
+    }
 }
 
 #[test]

@@ -53,10 +53,7 @@ impl Caller {
     }
     /// As [`Caller::find`], for operations that need a name or an inode of a file system. Errors: `EOPNOTSUPP` for files without.
     pub(super) fn place(&self, cx: &CurrentTask, dir: Fd, path: &[u8], flags: u32) -> Result<Path, Errno> {
-        match self.find(cx, dir, path, flags)? {
-            Found::Place(p) => Ok(p),
-            Found::File(f) => f.path().cloned().ok_or(Errno::EOPNOTSUPP),
-        }
+        self.find(cx, dir, path, flags)?.into_path().ok_or(Errno::EOPNOTSUPP)
     }
 }
 

@@ -14,7 +14,6 @@ use abi::fs::stat::{
 use kcore::addr::GuestAddr;
 use kcore::cred::UserNamespace;
 use kcore::id::Fd;
-use vfs::ops::Found;
 use vfs::{InodeAttr, Timestamp, dev_major, dev_minor};
 use zerocopy::FromZeros;
 
@@ -52,11 +51,7 @@ fn attr_at(cx: &CurrentTask, dir: Fd, path: Name, flags: u32) -> Result<InodeAtt
     if path.is_empty() && dir != AT_FDCWD {
         return cx.task.files().get(dir)?.stat();
     }
-    let who = Caller::new(cx);
-    match who.find(cx, dir, &path, flags)? {
-        Found::Place(p) => p.inode().attr(),
-        Found::File(f) => f.stat(),
-    }
+    Caller::new(cx).find(cx, dir, &path, flags)?.attr()
 }
 
 /// A number that C has as a signed one; what does not fit is told as the largest.
@@ -109,12 +104,9 @@ pub(super) fn statx(
     }
     let path = cx.read_path_at(path, flags)?;
     let who = Caller::new(cx);
-    let (attr, place) = match who.find(cx, dir, &path, flags)? {
-        Found::Place(p) => (p.inode().attr()?, Some(p)),
-        Found::File(f) => (f.stat()?, f.path().cloned()),
-    };
-    let mut raw = statx_of(&attr, &who.cred.user_ns);
-    if let Some(p) = place {
+    let found = who.find(cx, dir, &path, flags)?;
+    let mut raw = statx_of(&found.attr()?, &who.cred.user_ns);
+    if let Some(p) = found.into_path() {
         let unique = mask & STATX_MNT_ID_UNIQUE != 0;
         raw.stx_mask |= if unique { STATX_MNT_ID_UNIQUE } else { STATX_MNT_ID };
         raw.stx_mnt_id = if unique { p.mount.unique_id() } else { p.mount.id() };

@@ -90,7 +90,7 @@ fn unused_place(ctx: &OpCtx<'_>, path: &[u8]) -> Result<Path, Errno> {
     let mut w = Walk::new(ctx, path, 0)?;
     let Last::Name { name, .. } = w.to_parent()? else { return super::lookup(ctx, path, true) };
     let dir = w.here();
-    let dentry = dir.dentry.child(dir.mount.superblock(), &name)?;
+    let (dentry, _) = dir.dentry.child(dir.mount.superblock(), &name)?;
     if dentry.inode().kind() == FileKind::Symlink {
         return super::lookup(ctx, path, true);
     }

@@ -15,8 +15,28 @@ use crate::walk::Walk;
 pub enum Found {
     /// A place in a file system.
     Place(Path),
+    /// A place whose attributes were seen on the way there.
+    Seen(Path),
     /// An open file without one, over `/proc/PID/fd`.
     File(Arc<OpenFile>),
+}
+
+impl Found {
+    /// Its attributes. Errors: the file system's.
+    pub fn attr(&self) -> Result<InodeAttr, Errno> {
+        match self {
+            Found::Place(p) => p.inode().attr(),
+            Found::Seen(p) => p.inode().seen_attr(),
+            Found::File(f) => f.stat(),
+        }
+    }
+    /// Where it is; `None` for an open file without a place.
+    pub fn into_path(self) -> Option<Path> {
+        match self {
+            Found::Place(p) | Found::Seen(p) => Some(p),
+            Found::File(f) => f.path().cloned(),
+        }
+    }
 }
 
 /// What `path` leads to; an empty path is `ENOENT`. Errors: those of `path_resolution(7)`.
@@ -25,6 +45,7 @@ pub fn find(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<Found, Errno> 
     w.finish(follow)?;
     Ok(match w.file() {
         Some(f) if f.path().is_none() => Found::File(f.clone()),
+        _ if w.has_seen() => Found::Seen(w.here().clone()),
         _ => Found::Place(w.here().clone()),
     })
 }
@@ -32,17 +53,14 @@ pub fn find(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<Found, Errno> 
 /// The place that `path` names; an empty path is `ENOENT`. Errors: those of `path_resolution(7)`.
 pub fn lookup(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<Path, Errno> {
     match find(ctx, path, follow)? {
-        Found::Place(p) => Ok(p),
+        Found::Place(p) | Found::Seen(p) => Ok(p),
         Found::File(_) => Err(Errno::ENXIO),
     }
 }
 
 /// [`stat(2)`](https://man7.org/linux/man-pages/man2/stat.2.html), `lstat` without `follow`. Errors: as there.
 pub fn stat(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<InodeAttr, Errno> {
-    match find(ctx, path, follow)? {
-        Found::File(f) => f.stat(),
-        Found::Place(p) => p.inode().attr(),
-    }
+    find(ctx, path, follow)?.attr()
 }
 
 /// [`readlink(2)`](https://man7.org/linux/man-pages/man2/readlink.2.html). Errors: as there.

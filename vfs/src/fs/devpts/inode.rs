@@ -14,7 +14,7 @@ use crate::attr::{AttrChange, FileKind, InodeAttr, Timestamp, make_dev};
 use crate::consts::*;
 use crate::dir::DirFile;
 use crate::file::FileOps;
-use crate::inode::{DirEntry, Inode, InodeCommon};
+use crate::inode::{DirEntry, Inode, InodeCommon, Validity};
 use crate::path::Path;
 use crate::tty::Terminal;
 
@@ -121,8 +121,8 @@ impl Inode for PtsInode {
         c.apply(&mut self.attr.lock(), now);
         Ok(())
     }
-    fn revalidate(&self, _: &dyn Inode, _: &[u8]) -> bool {
-        self.terminal().is_none_or(|t| t.is_live())
+    fn revalidate(&self, _: &dyn Inode, _: &[u8]) -> Validity {
+        Validity::of(self.terminal().is_none_or(|t| t.is_live()))
     }
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
         let fs = self.fs()?;

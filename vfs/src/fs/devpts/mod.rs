@@ -88,7 +88,7 @@ impl DevPts {
             }
         });
         let name = alloc::format!("{}", tty.index());
-        let dentry = mount.superblock().root().child(mount.superblock(), name.as_bytes())?;
+        let (dentry, _) = mount.superblock().root().child(mount.superblock(), name.as_bytes())?;
         Ok(PtyMaster::new(tty, Some(Path { mount: mount.clone(), dentry }), release))
     }
     fn ptmx(&self) -> Arc<PtsInode> {

@@ -16,7 +16,7 @@ use crate::attr::{AttrChange, FileKind, InodeAttr};
 use crate::consts::{O_ACCMODE, O_RDONLY};
 use crate::dir::DirFile;
 use crate::file::FileOps;
-use crate::inode::{DirEntry, Inode, InodeCommon, NewInode};
+use crate::inode::{DirEntry, Inode, InodeCommon, NewInode, Validity};
 use crate::path::Path;
 use crate::perm::{MAY_READ, MAY_WRITE};
 
@@ -125,8 +125,7 @@ impl Inode for HostInode {
         self.kind
     }
     fn permission(&self, cred: &Credentials, mask: u32) -> Result<(), Errno> {
-        let seen = *self.seen.lock();
-        crate::perm::check(&seen, cred, mask)
+        crate::perm::check(&self.seen.lock(), cred, mask)
     }
     fn set_attr(&self, change: &AttrChange) -> Result<(), Errno> {
         self.check_writable()?;
@@ -150,7 +149,7 @@ impl Inode for HostInode {
         }
         let (node, attr) = self.node.lookup(name)?;
         let inode = self.shared.inode(node, &attr);
-        *inode.seen.lock() = attr;
+        inode.saw(&attr);
         Ok(inode)
     }
     fn list(&self) -> Result<Vec<DirEntry>, Errno> {
@@ -158,19 +157,19 @@ impl Inode for HostInode {
         entries.iter_mut().for_each(|e| e.ino ^= self.tag);
         Ok(entries)
     }
-    fn revalidate(&self, parent: &dyn Inode, name: &[u8]) -> bool {
+    fn revalidate(&self, parent: &dyn Inode, name: &[u8]) -> Validity {
         if self.shared.read_only {
-            return true;
+            return Validity::Right;
         }
         // Others may change the host's tree: the name must still lead to the same file.
         let any: &dyn Any = parent;
-        let Some(parent) = any.downcast_ref::<HostInode>() else { return false };
+        let Some(parent) = any.downcast_ref::<HostInode>() else { return Validity::Gone };
         match parent.node.stat_child(name) {
             Ok(now) if (now.dev, now.ino) == self.key => {
                 self.saw(&now);
-                true
+                Validity::Seen
             }
-            _ => false,
+            _ => Validity::Gone,
         }
     }
     fn create(&self, name: &[u8], new: &NewInode) -> Result<Arc<dyn Inode>, Errno> {

@@ -15,7 +15,7 @@ use crate::attr::{AttrChange, FileKind, InodeAttr, Timestamp};
 use crate::consts::*;
 use crate::dir::DirFile;
 use crate::file::FileOps;
-use crate::inode::{DirEntry, Inode, InodeCommon, NewInode};
+use crate::inode::{DirEntry, Inode, InodeCommon, NewInode, Validity};
 use crate::path::Path;
 
 static NAMES: LockClass = LockClass::new("names of message queues", 344);
@@ -111,11 +111,11 @@ impl Inode for QueueInode {
         c.apply(&mut self.attr.lock(), now);
         Ok(())
     }
-    fn revalidate(&self, dir: &dyn Inode, name: &[u8]) -> bool {
+    fn revalidate(&self, dir: &dyn Inode, name: &[u8]) -> Validity {
         // The file system may be mounted twice, and a name removed through the other mount.
         let any: &dyn core::any::Any = dir;
         let names = any.downcast_ref::<QueueInode>().and_then(|d| d.names().ok());
-        names.is_some_and(|n| n.lock().get(name).is_some_and(|q| core::ptr::eq(&**q, self)))
+        Validity::of(names.is_some_and(|n| n.lock().get(name).is_some_and(|q| core::ptr::eq(&**q, self))))
     }
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
         let found = self.names()?.lock().get(name).cloned();

@@ -159,6 +159,30 @@ impl OverlayInode {
     pub(super) fn place(&self) -> Option<(Arc<OverlayInode>, Vec<u8>)> {
         self.state.lock().place.clone()
     }
+    /// Its attributes, made of those that `of` tells of what they come from. Errors: those of `of`.
+    fn attr_by(
+        &self,
+        of: impl FnOnce(&Arc<dyn Inode>) -> Result<InodeAttr, Errno>,
+    ) -> Result<InodeAttr, Errno> {
+        let (upper, removed) = {
+            let s = self.state.lock();
+            (s.upper.clone(), s.removed)
+        };
+        let merged = self.is_dir() && self.lowers.len() + usize::from(upper.is_some()) > 1;
+        let real = upper.as_ref().unwrap_or_else(|| &self.lowers[0].1);
+        let mut attr = of(real)?;
+        (attr.dev, attr.ino) = self.identity();
+        if merged {
+            // As on Linux: nobody counts the subdirectories of a merged directory.
+            attr.nlink = 1;
+        }
+        if removed && upper.is_none() {
+            attr.nlink = if self.is_dir() { 0 } else { attr.nlink.saturating_sub(1) };
+        } else if !self.is_dir() {
+            attr.nlink = self.shared.names_of(real).unwrap_or(attr.nlink);
+        }
+        Ok(attr)
+    }
     pub(super) fn is_dir(&self) -> bool {
         self.kind == FileKind::Directory
     }
@@ -212,27 +236,17 @@ impl Inode for OverlayInode {
         self.kind
     }
     fn attr(&self) -> Result<InodeAttr, Errno> {
-        let (upper, removed) = {
-            let s = self.state.lock();
-            (s.upper.clone(), s.removed)
-        };
-        let merged = self.is_dir() && self.lowers.len() + usize::from(upper.is_some()) > 1;
-        let mut attr = upper.as_ref().unwrap_or_else(|| &self.lowers[0].1).attr()?;
-        (attr.dev, attr.ino) = self.identity();
-        if merged {
-            // As on Linux: nobody counts the subdirectories of a merged directory.
-            attr.nlink = 1;
-        }
-        if removed && upper.is_none() {
-            attr.nlink = if self.is_dir() { 0 } else { attr.nlink.saturating_sub(1) };
-        } else if !self.is_dir() {
-            let real = upper.as_ref().unwrap_or_else(|| &self.lowers[0].1);
-            attr.nlink = self.shared.names_of(real).unwrap_or(attr.nlink);
-        }
-        Ok(attr)
+        self.attr_by(|real| real.attr())
+    }
+    fn seen_attr(&self) -> Result<InodeAttr, Errno> {
+        self.attr_by(|real| real.seen_attr())
     }
     fn permission(&self, cred: &Credentials, mask: u32) -> Result<(), Errno> {
-        self.real().permission(cred, mask)
+        // Each step of a path walk asks, and mostly below lower directories.
+        match self.upper() {
+            Some(upper) => upper.permission(cred, mask),
+            None => self.lowers[0].1.permission(cred, mask),
+        }
     }
     fn set_attr(&self, change: &AttrChange) -> Result<(), Errno> {
         let upper = match change.size {

@@ -16,7 +16,7 @@ use crate::consts::*;
 use crate::context::Caller;
 use crate::dir::DirFile;
 use crate::file::FileOps;
-use crate::inode::{DirEntry, FileSystem, Inode, InodeCommon, MagicLink};
+use crate::inode::{DirEntry, FileSystem, Inode, InodeCommon, MagicLink, Validity};
 use crate::path::Path;
 
 struct PseudoInode {
@@ -88,8 +88,8 @@ impl Inode for PseudoInode {
         };
         own.unwrap_or_else(|| crate::perm::check(&self.attr()?, caller.cred, mask))
     }
-    fn revalidate(&self, _: &dyn Inode, _: &[u8]) -> bool {
-        self.node.alive()
+    fn revalidate(&self, _: &dyn Inode, _: &[u8]) -> Validity {
+        Validity::of(self.node.alive())
     }
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
         let PseudoNode::Dir(d) = &self.node else { return Err(Errno::ENOTDIR) };
