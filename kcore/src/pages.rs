@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use abi::Errno;
 
 use crate::addr::PAGE_SIZE;
-use crate::frame::{FileOffset, Frame, FrameStore};
+use crate::frame::{FileOffset, Frame, FrameRun, FrameStore};
 use crate::mappable::{MappingObserver, Removal};
 use crate::raw::RawBytes;
 use crate::sync::{LockClass, Mutex};
@@ -70,6 +70,17 @@ impl FilePages {
             }
         }
         open.into_iter().for_each(give);
+    }
+    /// The pages from this index on, `max` at most, that are present and follow each other in the memory file.
+    pub fn run(&self, index: u64, max: u64) -> Option<FrameRun> {
+        let inner = self.inner.lock();
+        let mut pages = inner.pages.range(index..index.saturating_add(max));
+        let (_, first) = pages.next().filter(|(i, _)| **i == index)?;
+        let at = first.at();
+        let follows =
+            |n: &(u64, (&u64, &Frame))| *n.1.0 == index + n.0 && n.1.1.at().0 == at.0 + n.0 * PAGE_SIZE;
+        let more = (1..).zip(pages).take_while(follows).count() as u64;
+        Some(FrameRun::retain(&self.store, at, 1 + more))
     }
     /// The page with this index; a missing one is added, zeroed. The flag says that it was added.
     ///
@@ -316,6 +327,11 @@ mod tests {
         let expected = [&file[..2 * 4096], &[0; 4096], &file[3 * 4096..], &[0; 4086]].concat();
         assert_eq!(content[..], expected[..]);
         assert_eq!(store.used_pages(), 5);
+        let run = |index, max| pages.run(index, max).map(|r| r.bytes() / PAGE_SIZE);
+        assert_eq!(
+            (run(0, 8), run(0, 1), run(2, 8), run(3, 8), run(5, 8)),
+            (Some(2), Some(1), Some(1), Some(2), None)
+        );
         assert_eq!(pages.fill(5, 6, &mut |_, _| Err(Errno::EIO)), Err(Errno::EIO));
         assert_eq!(store.used_pages(), 5);
     }

@@ -69,6 +69,35 @@ pub trait FrameStore: Send + Sync {
     fn max_pages(&self) -> u64;
 }
 
+/// References to pages that follow each other in the memory file, one to each.
+pub struct FrameRun {
+    store: Arc<dyn FrameStore>,
+    at: FileOffset,
+    pages: u64,
+}
+
+impl FrameRun {
+    /// Takes another reference to each of `pages` pages from `at`, which somebody else holds.
+    pub(crate) fn retain(store: &Arc<dyn FrameStore>, at: FileOffset, pages: u64) -> FrameRun {
+        store.retain(at, pages);
+        FrameRun { store: store.clone(), at, pages }
+    }
+    /// Where the first page lies.
+    pub fn at(&self) -> FileOffset {
+        self.at
+    }
+    /// How many bytes the pages have.
+    pub fn bytes(&self) -> u64 {
+        self.pages * PAGE_SIZE
+    }
+}
+
+impl Drop for FrameRun {
+    fn drop(&mut self) {
+        self.store.release(self.at, self.pages);
+    }
+}
+
 /// One reference to one page of the memory file.
 pub struct Frame {
     store: Arc<dyn FrameStore>,

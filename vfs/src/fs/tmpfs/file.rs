@@ -6,7 +6,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use kcore::addr::PAGE_SIZE;
-use kcore::frame::{FileOffset, Frame, FrameStore};
+use kcore::frame::{FileOffset, Frame, FrameRun, FrameStore};
 use kcore::io::{IoResult, IoSink, IoSource};
 use kcore::mappable::{Mappable, MappableInfo, MappingObserver, Removal};
 use kcore::pages::FilePages;
@@ -21,6 +21,9 @@ use crate::inode::Inode;
 use crate::open_file::OpenFile;
 
 static CONTENT: LockClass = LockClass::new("tmpfs content", 330);
+
+/// Most pages that are copied in one piece.
+const RUN: u64 = 16;
 
 /// Bytes of a regular file. The size is atomic, because faults must see it without a lock of rank below 500.
 pub(super) struct Content {
@@ -113,6 +116,16 @@ impl TmpInode {
         self.touch_modified();
         Ok(())
     }
+    /// Pages for `len` bytes at `pos`, or for the first of them; a missing one is added. Errors: as [`TmpInode::page_at`].
+    fn run_at(&self, c: &Content, pos: u64, len: u64) -> Result<FrameRun, Errno> {
+        let (index, most) = (pos / PAGE_SIZE, RUN.min((pos % PAGE_SIZE + len).div_ceil(PAGE_SIZE)));
+        if let Some(run) = c.pages.run(index, most) {
+            return Ok(run);
+        }
+        self.page_at(c, index)?;
+        // Nobody removes it while the content is locked.
+        c.pages.run(index, 1).ok_or(Errno::EIO)
+    }
     fn write_locked(&self, c: &Content, at: u64, src: &mut dyn IoSource) -> Result<usize, Errno> {
         c.sealed(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)?;
         if at >= MAX_FILE_SIZE && src.remaining() > 0 {
@@ -128,14 +141,15 @@ impl TmpInode {
         let mut done = 0u64;
         while done < len {
             let pos = at + done;
-            let within = (pos % PAGE_SIZE) as usize;
-            let n = (len - done).min(PAGE_SIZE - within as u64) as usize;
-            let step = self
-                .page_at(c, pos / PAGE_SIZE)
-                .and_then(|f| src.read_frames(&**c.pages.store(), f.byte(within, n), n));
+            let within = pos % PAGE_SIZE;
+            let step = self.run_at(c, pos, len - done).and_then(|run| {
+                let n = (len - done).min(run.bytes() - within);
+                let k = src.read_frames(&**c.pages.store(), FileOffset(run.at().0 + within), n as usize)?;
+                Ok((k as u64, n))
+            });
             match step {
-                Ok(k) => {
-                    done += k as u64;
+                Ok((k, n)) => {
+                    done += k;
                     c.size.fetch_max(at + done, Ordering::AcqRel);
                     if k < n {
                         break;
@@ -152,16 +166,20 @@ impl TmpInode {
         let mut done = 0u64;
         while done < len {
             let pos = at + done;
-            let within = (pos % PAGE_SIZE) as usize;
-            let n = (len - done).min(PAGE_SIZE - within as u64) as usize;
-            let step = match c.pages.get(pos / PAGE_SIZE) {
-                Some(f) => dst.write_frames(&**c.pages.store(), f.byte(within, n), n),
-                None => dst.write_zeros(n),
+            let within = pos % PAGE_SIZE;
+            let run = c.pages.run(pos / PAGE_SIZE, RUN.min((within + len - done).div_ceil(PAGE_SIZE)));
+            let n = (len - done).min(run.as_ref().map_or(PAGE_SIZE, FrameRun::bytes) - within);
+            let step = match run {
+                Some(run) => {
+                    let from = FileOffset(run.at().0 + within);
+                    dst.write_frames(&**c.pages.store(), from, n as usize)
+                }
+                None => dst.write_zeros(n as usize),
             };
             match step {
                 Ok(k) => {
                     done += k as u64;
-                    if k < n {
+                    if (k as u64) < n {
                         break;
                     }
                 }
