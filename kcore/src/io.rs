@@ -43,12 +43,12 @@ const BUFFER: usize = 128 << 10;
 /// A buffer of this size is on the stack.
 const SMALL: usize = 4096;
 
-/// What [`IoSink::fill`] did.
+/// What [`IoSink::fill`] or [`IoSource::drain`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Filled {
-    /// How much room it gave.
-    pub room: usize,
-    /// How many bytes it took. Less than the room means that there were no more, or that guest memory ended.
+pub struct Moved {
+    /// How much room the sink gave, or how many bytes the source gave.
+    pub given: usize,
+    /// How many bytes were moved. Less than what was given means that there were no more, or no more room, or that guest memory ended.
     pub taken: usize,
 }
 
@@ -91,7 +91,7 @@ pub trait IoSink {
         &mut self,
         len: usize,
         source: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
-    ) -> Result<Filled, Errno> {
+    ) -> Result<Moved, Errno> {
         fill_through_buffer(self, len, source)
     }
     /// Takes `len` zero bytes, as many as fit, and says how many.
@@ -117,12 +117,33 @@ pub trait IoSink {
     }
 }
 
+/// [`IoSource::drain`] by way of a buffer, for sources that have nothing better. Errors: as there.
+pub fn drain_through_buffer<S: IoSource + ?Sized>(
+    source: &mut S,
+    len: usize,
+    sink: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
+) -> Result<Moved, Errno> {
+    let mut small = [0u8; SMALL];
+    let mut large;
+    // As much as stays in the processor's cache.
+    let want = len.min(BUFFER / 2).min(source.remaining());
+    let buf = if want > SMALL {
+        large = alloc::vec![0u8; want];
+        &mut large[..]
+    } else {
+        &mut small[..want]
+    };
+    let given = source.read(buf)?;
+    let taken = if given > 0 { sink(RawBytes::of(&mut buf[..given]))? } else { 0 };
+    Ok(Moved { given, taken })
+}
+
 /// [`IoSink::fill`] by way of a buffer, for sinks that have nothing better. Errors: as there.
 pub fn fill_through_buffer<S: IoSink + ?Sized>(
     sink: &mut S,
     len: usize,
     source: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
-) -> Result<Filled, Errno> {
+) -> Result<Moved, Errno> {
     let mut small = [0u8; SMALL];
     let mut large;
     let room = len.min(BUFFER).min(sink.remaining());
@@ -134,7 +155,7 @@ pub fn fill_through_buffer<S: IoSink + ?Sized>(
     };
     let stored = source(RawBytes::of(buf))?;
     let taken = if stored > 0 { sink.write(&buf[..stored])? } else { 0 };
-    Ok(Filled { room, taken })
+    Ok(Moved { given: room, taken })
 }
 
 /// Gives bytes, in order.
@@ -145,6 +166,18 @@ pub trait IoSource {
     ///
     /// Errors: `EFAULT` if not one byte could be loaded because guest memory is not there.
     fn read(&mut self, dst: &mut [u8]) -> Result<usize, Errno>;
+    /// Gives bytes to `sink`, which gets `len` of them or less and says how many it took. Those that it did not take count as given, too,
+    /// if there was a buffer: who wants to go on after that must have a copy of the source. `sink` is called once, or not at all if
+    /// there is nothing to give; it may run with the locks that guest memory needs.
+    ///
+    /// Errors: as `read`; those of `sink`.
+    fn drain(
+        &mut self,
+        len: usize,
+        sink: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
+    ) -> Result<Moved, Errno> {
+        drain_through_buffer(self, len, sink)
+    }
     /// Like `read`, into `len` bytes of the memory file at `at`, without an intermediate buffer where possible.
     ///
     /// Errors: as `read`.
@@ -201,11 +234,11 @@ impl IoSink for SliceSink<'_> {
         &mut self,
         len: usize,
         source: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
-    ) -> Result<Filled, Errno> {
+    ) -> Result<Moved, Errno> {
         let room = len.min(self.remaining());
         let taken = source(RawBytes::of(&mut self.buf[self.done..self.done + room]))?;
         self.done += taken;
-        Ok(Filled { room, taken })
+        Ok(Moved { given: room, taken })
     }
 }
 
@@ -240,13 +273,13 @@ impl IoSink for VecSink {
         &mut self,
         len: usize,
         source: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
-    ) -> Result<Filled, Errno> {
+    ) -> Result<Moved, Errno> {
         let room = len.min(self.remaining()).min(BUFFER);
         let old = self.buf.len();
         self.buf.resize(old + room, 0);
         let stored = source(RawBytes::of(&mut self.buf[old..]));
         self.buf.truncate(old + stored.unwrap_or(0));
-        Ok(Filled { room, taken: stored? })
+        Ok(Moved { given: room, taken: stored? })
     }
 }
 

@@ -3,7 +3,7 @@
 use abi::Errno;
 use kcore::addr::GuestAddr;
 use kcore::frame::{FileOffset, FrameStore};
-use kcore::io::{Filled, IoSink, IoSource, fill_through_buffer};
+use kcore::io::{IoSink, IoSource, Moved, drain_through_buffer, fill_through_buffer};
 use kcore::raw::RawBytes;
 use smallvec::SmallVec;
 
@@ -58,7 +58,7 @@ impl<'a> Cursor<'a> {
         len: usize,
         mode: Mode,
         f: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
-    ) -> Option<Result<Filled, Errno>> {
+    ) -> Option<Result<Moved, Errno>> {
         let len = len.min(self.left);
         // Past what has no bytes.
         self.skip(0);
@@ -68,14 +68,14 @@ impl<'a> Cursor<'a> {
         if here < least {
             return None;
         }
-        let mut room = 0;
+        let mut given = 0;
         let taken = self.space.with_piece(base.checked_add(self.within)?, here, least, mode, |bytes| {
-            room = bytes.len();
+            given = bytes.len();
             f(bytes)
         })?;
         Some(taken.map(|taken| {
             self.skip(taken);
-            Filled { room, taken }
+            Moved { given, taken }
         }))
     }
     /// Walks over up to `len` bytes; `f(at, done, n)` as in [`AddressSpace::walk`].
@@ -145,7 +145,7 @@ impl IoSink for UserSink<'_> {
         &mut self,
         len: usize,
         source: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
-    ) -> Result<Filled, Errno> {
+    ) -> Result<Moved, Errno> {
         match self.0.piece(len, Mode::Write, source) {
             Some(filled) => filled,
             None => fill_through_buffer(self, len, source),
@@ -159,32 +159,51 @@ impl IoSink for UserSink<'_> {
 
 /// Gives what is in guest memory.
 #[derive(Clone)]
-pub struct UserSource<'a>(Cursor<'a>);
+pub struct UserSource<'a> {
+    at: Cursor<'a>,
+    in_place: bool,
+}
 
 impl<'a> UserSource<'a> {
     /// A source over the pieces `iov` of `space`.
     pub fn new(space: &'a AddressSpace, iov: &'a [Iovec]) -> UserSource<'a> {
-        UserSource(Cursor::new(space, iov))
+        UserSource { at: Cursor::new(space, iov), in_place: false }
+    }
+    /// The same source, whose bytes a host may take straight from guest memory: nobody but the caller uses the address space, which
+    /// has to stay as it is until the host has them, and that may be long when it cannot write as fast.
+    #[must_use]
+    pub fn in_place(self) -> UserSource<'a> {
+        UserSource { in_place: true, ..self }
     }
     /// The same source `len` bytes further on.
     pub fn skip(&mut self, len: usize) {
-        self.0.skip(len);
+        self.at.skip(len);
     }
     /// Bytes given so far.
     pub fn done(&self) -> usize {
-        self.0.done
+        self.at.done
     }
 }
 
 impl IoSource for UserSource<'_> {
     fn remaining(&self) -> usize {
-        self.0.left
+        self.at.left
     }
     fn read(&mut self, dst: &mut [u8]) -> Result<usize, Errno> {
-        let frames = &self.0.space.frames;
-        self.0.go(dst.len(), Mode::Read, |at, done, n| frames.read(at, &mut dst[done..done + n]))
+        let frames = &self.at.space.frames;
+        self.at.go(dst.len(), Mode::Read, |at, done, n| frames.read(at, &mut dst[done..done + n]))
+    }
+    fn drain(
+        &mut self,
+        len: usize,
+        sink: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
+    ) -> Result<Moved, Errno> {
+        match self.in_place.then(|| self.at.piece(len, Mode::Read, sink)).flatten() {
+            Some(moved) => moved,
+            None => drain_through_buffer(self, len, sink),
+        }
     }
     fn read_frames(&mut self, store: &dyn FrameStore, to: FileOffset, len: usize) -> Result<usize, Errno> {
-        self.0.go(len, Mode::Read, |at, done, n| store.copy(at, FileOffset(to.0 + done as u64), n as u64))
+        self.at.go(len, Mode::Read, |at, done, n| store.copy(at, FileOffset(to.0 + done as u64), n as u64))
     }
 }

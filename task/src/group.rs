@@ -182,6 +182,10 @@ impl ThreadGroup {
     pub fn thread_count(&self) -> usize {
         self.signals.lock().threads.values().filter(|t| !t.exiting).count()
     }
+    /// Whether it has one thread only, and none that is ending.
+    pub fn is_single(&self) -> bool {
+        self.signals.lock().threads.len() == 1
+    }
     /// The status the group dies with, once it does.
     pub fn exiting(&self) -> Option<ExitStatus> {
         self.signals.lock().exit

@@ -7,8 +7,9 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use kcore::cred::Credentials;
 use kcore::frame::{FileOffset, FrameStore};
-use kcore::io::{IoError, IoResult, IoSink, IoSource};
+use kcore::io::{IoError, IoResult, IoSink, IoSource, Moved};
 use kcore::mappable::Mappable;
+use kcore::raw::RawBytes;
 use kcore::sync::{LockClass, Mutex, MutexGuard};
 use kcore::wait::{Events, WaitQueue};
 
@@ -67,6 +68,15 @@ impl IoSource for Limited<'_> {
         let n = self.src.read(&mut dst[..n])?;
         self.left -= n;
         Ok(n)
+    }
+    fn drain(
+        &mut self,
+        len: usize,
+        sink: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
+    ) -> Result<Moved, Errno> {
+        let moved = self.src.drain(len.min(self.left), sink)?;
+        self.left -= moved.taken;
+        Ok(moved)
     }
     fn read_frames(&mut self, store: &dyn FrameStore, at: FileOffset, len: usize) -> Result<usize, Errno> {
         let n = self.src.read_frames(store, at, len.min(self.left))?;

@@ -88,13 +88,13 @@ impl HostNode for Node {
         dst.write(0, &rest[..n]);
         Ok(n)
     }
-    fn write_at(&self, at: u64, src: &[u8]) -> Result<usize, Errno> {
+    fn write_at(&self, at: u64, src: RawBytes<'_>) -> Result<usize, Errno> {
         let Node::File(d) = self else { return Err(Errno::EISDIR) };
         d.writes.lock().unwrap().push((at, src.len()));
         let (at, end) = (at as usize, at as usize + src.len());
         d.change(|v| {
             v.resize(v.len().max(end), 0);
-            v[at..end].copy_from_slice(src);
+            src.read(0, &mut v[at..end]);
         });
         Ok(src.len())
     }

@@ -29,6 +29,9 @@ use crate::usermem::MAX_RW_COUNT;
 const RWF_NOAPPEND: u32 = 0x20;
 const RWF_KNOWN: u32 = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND;
 
+/// Smaller writes pass through a buffer: looking whether they must not would cost as much.
+const IN_PLACE: usize = 16 << 10;
+
 fn count(n: usize) -> u64 {
     n as u64
 }
@@ -69,6 +72,13 @@ pub(super) fn write_options(cx: &CurrentTask) -> WriteOptions {
     WriteOptions { append: None, limit: cx.task.core.group().rlimit(Resource::Fsize).cur, by }
 }
 
+/// The caller's buffers as a source. What is large and used by one thread only can be taken in place.
+fn source<'a>(cx: &'a CurrentTask, iov: &'a [Iovec]) -> UserSource<'a> {
+    let source = UserSource::new(cx.task.mm(), iov);
+    let in_place = source.remaining() >= IN_PLACE && cx.task.core.group().is_single();
+    if in_place { source.in_place() } else { source }
+}
+
 /// A blocking write goes on until all is written; an error or interruption after the first byte reports what was.
 async fn write_from(
     cx: &CurrentTask,
@@ -83,7 +93,7 @@ async fn write_from(
     {
         return write_socket(cx, file, socket.unix(), iov).await;
     }
-    let mut source = UserSource::new(cx.task.mm(), iov);
+    let mut source = source(cx, iov);
     let mut done = 0;
     let result = loop {
         // An attempt that did not take all that it looked at must not move the source.
@@ -297,7 +307,7 @@ pub(super) async fn pwritev2(
         options.append = Some(flags & RWF_APPEND != 0);
     }
     let done = if flags & RWF_NOWAIT != 0 {
-        let once = file.write_with(at, &options, &mut UserSource::new(cx.task.mm(), &list));
+        let once = file.write_with(at, &options, &mut source(cx, &list));
         once.map(count).map_err(IoError::errno).inspect_err(|e| raise_for(cx, *e, &file, options.limit))?
     } else {
         write_from(cx, &file, &list, at, options).await?

@@ -18,7 +18,7 @@ mod thrift;
 
 pub use barrier::{barrier, register_barrier};
 pub use clock::HostClock;
-pub use content::pread;
+pub use content::{pread, pwrite};
 pub use counter::CounterClock;
 pub use entropy::HostEntropy;
 pub use info::host_machine;

@@ -9,7 +9,7 @@ use abi::Errno;
 use kcore::id::{Gid, Uid};
 use kcore::raw::RawBytes;
 use platform::host::confine::{HostCall, HostCalls};
-use platform::host::pread;
+use platform::host::{pread, pwrite};
 use rustix::fs::{
     self, AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, Timespec, Timestamps, XattrFlags,
 };
@@ -206,8 +206,8 @@ impl HostNode for SharedNode {
         if changes { self.writer() } else { self.reader() }?;
         self.stat()
     }
-    fn write_at(&self, at: u64, src: &[u8]) -> Result<usize, Errno> {
-        rustix::io::pwrite(self.writer()?, src, at).map_err(errno)
+    fn write_at(&self, at: u64, src: RawBytes<'_>) -> Result<usize, Errno> {
+        pwrite(self.writer()?.as_fd(), src, at)
     }
     fn sync(&self, datasync: bool) -> Result<(), Errno> {
         let fd = self.reader()?;

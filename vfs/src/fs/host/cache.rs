@@ -64,10 +64,10 @@ fn read_full(node: &dyn HostNode, size: u64, at: u64, dst: RawBytes<'_>) -> Resu
 }
 
 /// Writes all of `src`. Errors: the host's, if not one byte was written.
-pub(super) fn write_full(node: &dyn HostNode, at: u64, src: &[u8]) -> Result<usize, Errno> {
+fn write_full(node: &dyn HostNode, at: u64, src: RawBytes<'_>) -> Result<usize, Errno> {
     let mut done = 0;
     while done < src.len() {
-        match node.write_at(at + done as u64, &src[done..]) {
+        match node.write_at(at + done as u64, src.skip(done)) {
             Ok(0) => break,
             Ok(n) => done += n,
             Err(_) if done > 0 => break,
@@ -155,14 +155,20 @@ impl Cache {
         self.pages.remove(object, from * PAGE_SIZE, u64::MAX - PAGE_SIZE + 1, Removal::Punched);
     }
     /// Writes to the host and to the pages that are here. Errors: the host's, if not one byte was written.
-    pub(super) fn write(&self, node: &dyn HostNode, at: u64, src: &[u8]) -> Result<usize, Errno> {
+    pub(super) fn write(&self, node: &dyn HostNode, at: u64, src: RawBytes<'_>) -> Result<usize, Errno> {
         let _filling = self.filling.lock();
-        let n = write_full(node, at, src)?;
-        self.size.fetch_max(at + n as u64, Ordering::AcqRel);
-        if !self.pages.is_empty() {
-            self.pages.overwrite(at, &src[..n]);
-            self.adopt_version(node)?;
+        if self.pages.is_empty() {
+            let n = write_full(node, at, src)?;
+            self.size.fetch_max(at + n as u64, Ordering::AcqRel);
+            return Ok(n);
         }
+        // A copy, so that both get the same whatever a guest does to the source meanwhile.
+        let mut copy = alloc::vec![0; src.len()];
+        src.read(0, &mut copy);
+        let n = write_full(node, at, RawBytes::of(&mut copy))?;
+        self.size.fetch_max(at + n as u64, Ordering::AcqRel);
+        self.pages.overwrite(at, &copy[..n]);
+        self.adopt_version(node)?;
         Ok(n)
     }
     /// Runs `change` of the host's file that makes it `size` bytes long. Errors: what `change` says.
@@ -219,7 +225,7 @@ impl Cache {
             let mut buf = [0u8; 4096];
             let Some(frame) = self.pages.get(index) else { continue };
             frame.read(0, &mut buf[..n]);
-            write_full(node, at, &buf[..n])?;
+            write_full(node, at, RawBytes::of(&mut buf[..n]))?;
         }
         self.adopt_version(node)
     }

@@ -1,11 +1,10 @@
 //! Open files of the host.
 
 use alloc::sync::Arc;
-use alloc::vec;
 
 use kcore::addr::PAGE_SIZE;
 use kcore::frame::{FileOffset, Frame};
-use kcore::io::{Filled, IoResult, IoSink, IoSource};
+use kcore::io::{IoResult, IoSink, IoSource, Moved};
 use kcore::mappable::{Mappable, MappableInfo, MappingObserver};
 
 use super::cache::Cache;
@@ -18,8 +17,8 @@ use crate::inode::Inode;
 
 /// Bytes read from the host at once: a guest's address space stays as it is meanwhile.
 const READ: usize = 256 << 10;
-/// Bytes written to the host at once, by way of a buffer that should stay in the processor's cache.
-const WRITE: usize = 64 << 10;
+/// Bytes written to the host at once.
+const WRITE: usize = 256 << 10;
 
 /// An open regular file of the host.
 pub(super) struct HostFile(pub(super) Arc<HostInode>);
@@ -46,11 +45,11 @@ impl FileOps for HostFile {
         let mut done = 0;
         while dst.remaining() > 0 {
             match self.read_step(cache, pos, dst) {
-                Ok(Filled { room, taken }) => {
+                Ok(Moved { given, taken }) => {
                     done += taken;
                     pos += taken as u64;
                     // The host gives less only at the end of the file; another call would say so again.
-                    if taken < room || room == 0 {
+                    if taken < given || given == 0 {
                         break;
                     }
                 }
@@ -111,7 +110,7 @@ impl HostInode {
 
 impl HostFile {
     /// Moves one piece at `pos`.
-    fn read_step(&self, cache: &Cache, pos: u64, dst: &mut dyn IoSink) -> Result<Filled, Errno> {
+    fn read_step(&self, cache: &Cache, pos: u64, dst: &mut dyn IoSink) -> Result<Moved, Errno> {
         let (index, within) = (pos / PAGE_SIZE, pos % PAGE_SIZE);
         let room = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX).min(dst.remaining());
         let next = if cache.is_empty() { None } else { cache.next_present(index) };
@@ -120,7 +119,7 @@ impl HostFile {
         {
             let n = room((PAGE_SIZE - within).min(cache.size().saturating_sub(pos)));
             let from = frame.byte(usize::try_from(within).map_err(|_| Errno::EINVAL)?, n);
-            return Ok(Filled { room: n, taken: dst.write_frames(&**frame.store(), from, n)? });
+            return Ok(Moved { given: n, taken: dst.write_frames(&**frame.store(), from, n)? });
         }
         let until = next.map_or(u64::MAX, |i| i.saturating_mul(PAGE_SIZE));
         dst.fill(room(until - pos).min(READ), &mut |room| self.0.node.read_at(pos, room))
@@ -129,7 +128,6 @@ impl HostFile {
     fn put(&self, at: u64, src: &mut dyn IoSource) -> Result<usize, Errno> {
         self.0.check_writable()?;
         let cache = self.0.cache()?;
-        let mut buf = vec![0u8; src.remaining().min(WRITE)];
         let mut done = 0;
         while src.remaining() > 0 {
             let pos = at + done as u64;
@@ -137,16 +135,10 @@ impl HostFile {
             if room == 0 {
                 return if done > 0 { Ok(done) } else { Err(Errno::EFBIG) };
             }
-            let want = room.min(buf.len()).min(src.remaining());
-            // The source is copied first: it may lie in a mapping of this very file.
-            let step = src.read(&mut buf[..want]).and_then(|n| {
-                let written = cache.write(&*self.0.node, pos, &buf[..n])?;
-                Ok((n, written))
-            });
-            match step {
-                Ok((n, written)) => {
-                    done += written;
-                    if written < n || n < want {
+            match src.drain(room.min(WRITE), &mut |bytes| cache.write(&*self.0.node, pos, bytes)) {
+                Ok(Moved { given, taken }) => {
+                    done += taken;
+                    if taken < given || given == 0 {
                         break;
                     }
                 }

@@ -32,8 +32,8 @@ pub trait HostNode: Send + Sync {
     fn open(&self, mask: u32) -> Result<InodeAttr, Errno> {
         self.stat()
     }
-    /// Writes at `at`.
-    fn write_at(&self, at: u64, src: &[u8]) -> Result<usize, Errno> {
+    /// Writes at `at`. It may be called with the address space of a guest's only thread locked.
+    fn write_at(&self, at: u64, src: RawBytes<'_>) -> Result<usize, Errno> {
         Err(Errno::EROFS)
     }
     /// Writes back.
