@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::task::{Poll, Waker};
 
 use kcore::cred::Credentials;
-use kcore::id::Uid;
+use kcore::id::{Fd, Uid};
 use kcore::sync::{LockClass, Mutex};
 use kcore::wait::{Events, WaitQueue};
 use task::signal::{SigFields, SigInfo, Signal};
@@ -109,6 +109,11 @@ fn notify(kernel: &Kernel, file: &OpenFile, fd: i32, reason: Reason) {
         None => SigInfo::kernel(Signal::IO),
     };
     owner.send(kernel.processes(), info);
+}
+
+/// Tells the owner of `file`, known to it as `fd`, that something happened which it asked to be told.
+pub(crate) fn notify_message(kernel: &Kernel, file: &OpenFile, fd: Fd) {
+    notify(kernel, file, fd.0, Reason::MESSAGE);
 }
 
 /// A lease that is told by a signal.

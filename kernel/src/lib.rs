@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod current;
+mod dnotify;
 mod exec;
 mod file_signal;
 mod identity;

@@ -76,6 +76,11 @@ fn symbolic_links() {
 }
 
 #[test]
+fn directory_notification() {
+    same_as_here(&compile("directories", &["-static", "-w"]), &[]);
+}
+
+#[test]
 fn timers() {
     same_as_here(&compile("timers", &["-static", "-pthread", "-w"]), &[]);
 }

@@ -7,6 +7,7 @@ use kcore::id::Fd;
 use kcore::sync::{LockClass, Mutex};
 
 use crate::Errno;
+use crate::attr::FileKind;
 use crate::locks::LockOwner;
 use crate::open_file::OpenFile;
 
@@ -150,13 +151,16 @@ impl FdTable {
         LockOwner::Process(core::ptr::from_ref(self).addr() as u64)
     }
     /// A descriptor of `file` was closed. Any close of a file gives up all record locks that the process has on it,
-    /// [`fcntl_locking(2)`](https://man7.org/linux/man-pages/man2/F_SETLK.2const.html).
+    /// [`fcntl_locking(2)`](https://man7.org/linux/man-pages/man2/F_SETLK.2const.html), and ends its notification of a directory.
     fn release(&self, file: &OpenFile) -> Result<(), Errno> {
         if file.is_path_only() {
             return Ok(());
         }
         if let Some(inode) = file.inode() {
             inode.common().locks().unlock(self.lock_owner(), 0, u64::MAX);
+            if inode.kind() == FileKind::Directory {
+                file.change_async_state(|s| s.forget_directory(self.lock_owner()));
+            }
         }
         file.ops().flush(file, self.lock_owner())
     }

@@ -1,6 +1,7 @@
 //! Open file descriptions: what a descriptor refers to.
 
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::any::Any;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use crate::attr::{FileKind, InodeAttr};
 use crate::consts::*;
 use crate::file::{DirSink, FileOps, IoctlContext, Whence};
 use crate::inode::Inode;
+use crate::locks::LockOwner;
 use crate::path::Path;
 
 // Held while the file works, and a file of procfs may look at tasks.
@@ -34,6 +36,19 @@ pub struct AsyncState {
     pub signal: i32,
     /// Waits for the file to be ready, while it is `O_ASYNC`.
     pub watch: Option<Arc<dyn Any + Send + Sync>>,
+    /// Processes that are told what happens in the directory, `F_NOTIFY`, and what tells them.
+    pub directory: Vec<(LockOwner, Arc<dyn Any + Send + Sync>)>,
+}
+
+impl AsyncState {
+    /// What tells this process of the directory.
+    pub fn directory_of(&self, owner: LockOwner) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.directory.iter().find(|(o, _)| *o == owner).map(|(_, watch)| watch.clone())
+    }
+    /// This process is told no more.
+    pub fn forget_directory(&mut self, owner: LockOwner) {
+        self.directory.retain(|(o, _)| *o != owner);
+    }
 }
 
 /// How a write differs from a plain `write(2)`.

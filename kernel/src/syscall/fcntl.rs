@@ -23,7 +23,7 @@ fn int(arg: u64) -> i32 {
     super::args::low_int(arg)
 }
 
-/// `fcntl(2)`. Errors: `EINVAL` for commands that are not known, among them directory notification.
+/// `fcntl(2)`. Errors: `EINVAL` for commands that are not known, and what a command says.
 pub(super) async fn fcntl(cx: &mut CurrentTask, fd: Fd, cmd: u32, arg: u64) -> SysResult {
     let file = cx.task.files().get(fd)?;
     if let Some(result) = on_descriptor(cx, fd, &file, cmd, arg) {

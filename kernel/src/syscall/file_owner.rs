@@ -1,11 +1,13 @@
-//! Commands of `fcntl(2)` about who is told of a file: `F_SETOWN(2const)`, `F_SETSIG(2const)`, `F_SETLEASE(2const)`, and `O_ASYNC`.
+//! Commands of `fcntl(2)` about who is told of a file: `F_SETOWN(2const)`, `F_SETSIG(2const)`, `F_SETLEASE(2const)`, `F_NOTIFY`, and
+//! `O_ASYNC`.
 
 use alloc::sync::Arc;
 
 use abi::Errno;
 use abi::fs::fcntl::{
-    F_GETLEASE, F_GETOWN, F_GETOWN_EX, F_GETOWNER_UIDS, F_GETSIG, F_OWNER_PGRP, F_OWNER_PID, F_OWNER_TID,
-    F_RDLCK, F_SETLEASE, F_SETOWN, F_SETOWN_EX, F_SETSIG, F_UNLCK, F_WRLCK, FOwnerEx,
+    DN_MULTISHOT, F_GETLEASE, F_GETOWN, F_GETOWN_EX, F_GETOWNER_UIDS, F_GETSIG, F_NOTIFY, F_OWNER_PGRP,
+    F_OWNER_PID, F_OWNER_TID, F_RDLCK, F_SETLEASE, F_SETOWN, F_SETOWN_EX, F_SETSIG, F_UNLCK, F_WRLCK,
+    FOwnerEx,
 };
 use kcore::addr::GuestAddr;
 use kcore::cred::Cap;
@@ -19,6 +21,7 @@ use vfs::{FileKind, OpenFile};
 use super::SysResult;
 use super::args::low_int;
 use crate::current::CurrentTask;
+use crate::dnotify::watch_directory;
 use crate::file_signal::{FileOwner, OwnerKind, SignalledLease, watch};
 
 /// The answer to a command of this family; `None` for others.
@@ -43,6 +46,7 @@ pub(super) fn owner_command(
         F_SETSIG => set_signal(file, arg),
         F_GETSIG => u64::try_from(file.async_state().signal).map_err(|_| Errno::EINVAL),
         F_SETLEASE => set_lease(cx, fd, file, low_int(arg)),
+        F_NOTIFY => directory_notification(cx, fd, file, low_int(arg).cast_unsigned()),
         F_GETLEASE => u64::try_from(lease_number(file)).map_err(|_| Errno::EINVAL),
         _ => return None,
     })
@@ -124,6 +128,16 @@ pub(super) fn follow_async(cx: &CurrentTask, fd: Fd, file: &Arc<OpenFile>) {
     let queue = file.queue().filter(|_| on && others);
     let watch = queue.map(|queue| watch(&cx.kernel, file, &queue, fd.0));
     file.change_async_state(|s| s.watch = watch);
+}
+
+/// Whoever asks is also the owner from now on. Errors: `ENOTDIR`.
+fn directory_notification(cx: &CurrentTask, fd: Fd, file: &Arc<OpenFile>, wanted: u32) -> SysResult {
+    let owner = cx.task.files().lock_owner();
+    watch_directory(&cx.kernel, file, fd, owner, wanted)?;
+    if wanted & !DN_MULTISHOT != 0 {
+        choose(cx, file, OwnerKind::Process, cx.task.core.group().tgid())?;
+    }
+    Ok(0)
 }
 
 fn lease_number(file: &OpenFile) -> i16 {

@@ -167,7 +167,7 @@ syscalls! {
     69 msgsnd(msqid: i32, msg: GuestAddr, size: usize, flags: u32) => async ipc::msgsnd, Full;
     70 msgrcv(msqid: i32, msg: GuestAddr, size: usize, kind: i64, flags: u32) => async ipc::msgrcv, Full;
     71 msgctl(msqid: i32, cmd: u32, buf: GuestAddr) => sync ipc::msgctl, Full;
-    72 fcntl(fd: Fd, cmd: u32, arg: u64) => async fcntl::fcntl, Partial("no directory notification");
+    72 fcntl(fd: Fd, cmd: u32, arg: u64) => async fcntl::fcntl, Full;
     73 flock(fd: Fd, op: u32) => async locks::flock, Full;
     74 fsync(fd: Fd) => sync sync::fsync, Full;
     75 fdatasync(fd: Fd) => sync sync::fdatasync, Full;
