@@ -3,12 +3,16 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::Errno;
+use kcore::io::{IoResult, IoSink};
+use kcore::wait::{Events, WaitQueue};
 use vfs::consts::*;
-use vfs::fs::pseudo::{PseudoAttr, PseudoFile, PseudoNode};
+use vfs::context::Caller;
+use vfs::fs::pseudo::{PseudoAttr, PseudoFile, PseudoNode, snapshot};
 use vfs::ops::path_name;
-use vfs::{Mount, dev_major, dev_minor};
+use vfs::{FileOps, Mount, MountNamespace, OpenFile, dev_major, dev_minor};
 
 use super::task::TaskRef;
 use super::text::{Text, line};
@@ -50,11 +54,43 @@ impl PseudoFile for Table {
         }
         Ok(t.into_bytes())
     }
+    fn open(self: Arc<Self>, _: u32, _: &Caller<'_>) -> IoResult<Arc<dyn FileOps>> {
+        let ns = self.of.view().ok_or(Errno::EINVAL)?.ns;
+        let seen = AtomicU64::new(ns.changes());
+        let content = snapshot(move || self.content(), |_, _| Err(Errno::EINVAL));
+        Ok(Arc::new(OpenTable { content, ns, seen }))
+    }
     fn attr(&self) -> PseudoAttr {
         self.of.owner(self.mode)
     }
     fn alive(&self) -> bool {
         self.of.alive()
+    }
+}
+
+/// An open table. A change of the mounts is an exceptional condition, until it is asked for.
+struct OpenTable {
+    content: Arc<dyn FileOps>,
+    ns: Arc<MountNamespace>,
+    /// How many changes there were when somebody last asked.
+    seen: AtomicU64,
+}
+
+impl FileOps for OpenTable {
+    fn seekable(&self) -> bool {
+        true
+    }
+    fn read(&self, f: &OpenFile, at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
+        self.content.read(f, at, dst)
+    }
+    fn ready(&self, _: &OpenFile, want: Events) -> Events {
+        let now = self.ns.changes();
+        let changed = self.seen.swap(now, Ordering::SeqCst) != now;
+        let exceptional = if changed { Events::ERR | Events::PRI } else { Events::empty() };
+        (Events::READABLE | exceptional) & (want | Events::ALWAYS)
+    }
+    fn queue(&self, _: &OpenFile) -> Option<WaitQueue> {
+        Some(self.ns.change_queue().clone())
     }
 }
 

@@ -3,11 +3,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/msg.h>
@@ -152,6 +154,45 @@ static int clones(void) {
     return 0;
 }
 
+static void changes(const char *what, int fd, int epoll) {
+    struct pollfd p = {fd, POLLPRI | POLLIN, 0};
+    struct epoll_event e = {0};
+    int n = epoll_wait(epoll, &e, 1, 0);
+    printf("%s: epoll %d %x", what, n, e.events);
+    n = poll(&p, 1, 0);
+    printf(", poll %d %x", n, p.revents);
+    n = poll(&p, 1, 0);
+    printf(", again %d %x\n", n, p.revents);
+}
+
+static int tables(void) {
+    say("unshare", unshare(CLONE_NEWNS));
+    int fd = open("/proc/self/mounts", O_RDONLY), other = open("/proc/self/mountinfo", O_RDONLY);
+    int epoll = epoll_create1(0);
+    struct epoll_event want = {.events = EPOLLPRI};
+    say("watch", epoll_ctl(epoll, EPOLL_CTL_ADD, other, &want));
+    changes("at first", fd, epoll);
+    mkdir("/tmp/place", 0755);
+    say("mount", mount("none", "/tmp/place", "tmpfs", 0, NULL));
+    changes("mounted", fd, epoll);
+    say("remount", mount(NULL, "/tmp/place", NULL, MS_REMOUNT | MS_BIND | MS_NOSUID, NULL));
+    changes("changed", fd, epoll);
+    say("bind", mount("/tmp/place", "/tmp/place", NULL, MS_BIND, NULL));
+    changes("bound", fd, epoll);
+    fflush(stdout);
+    if (fork() == 0) {
+        unshare(CLONE_NEWNS);
+        umount("/tmp/place");
+        _exit(0);
+    }
+    wait(NULL);
+    changes("elsewhere", fd, epoll);
+    say("umount", umount("/tmp/place"));
+    say("umount", umount("/tmp/place"));
+    changes("unmounted", fd, epoll);
+    return 0;
+}
+
 static int flags(void) {
     say("unknown", unshare(1));
     say("thread", unshare(CLONE_THREAD));
@@ -215,6 +256,7 @@ int main(void) {
     apart("queues", queues);
     apart("mounts", mounts);
     printf("nothing mounted here: %d\n", stat("/tmp/file", &st));
+    apart("tables", tables);
     apart("processes", processes);
     apart("clones", clones);
     apart("flags", flags);

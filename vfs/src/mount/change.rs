@@ -46,6 +46,8 @@ impl MountNamespace {
             return Err(Errno::EBUSY);
         }
         t.attach(m, at);
+        drop(t);
+        self.note_change();
         Ok(())
     }
     /// A detached copy of the mount at `from`, rooted there; with `recursive`, also of the mounts below it (parents first, each
@@ -94,6 +96,8 @@ impl MountNamespace {
                 t.attach(&m, p);
             }
         }
+        drop(t);
+        self.note_change();
         Ok(first)
     }
     /// `MS_MOVE`: moves the mount whose root is `from`. Errors: `EINVAL` if it is no mount's root or is the root, `ELOOP` into itself.
@@ -117,6 +121,8 @@ impl MountNamespace {
         let mut t = self.table.write();
         t.detach(m);
         t.attach(m, at);
+        drop(t);
+        self.note_change();
         Ok(())
     }
     /// Sets the propagation type of `m`, and with `recursive` of all mounts on it.
@@ -155,6 +161,7 @@ impl MountNamespace {
             below
         };
         drop(gone);
+        self.note_change();
         Ok(())
     }
     /// `pivot_root(2)`: makes the mount whose root is `new_root` the bottom in place of the one whose root is `old_root`, and puts that
@@ -195,6 +202,8 @@ impl MountNamespace {
         }
         // `put_old` may be the new root itself (`pivot_root(".", ".")`): the old root then covers it.
         t.attach(o, put_old.clone());
+        drop(t);
+        self.note_change();
         Ok(())
     }
 }

@@ -2,11 +2,12 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 use kcore::cred::{Cap, Credentials, UserNamespace};
 use kcore::sync::{LockClass, RwLock};
+use kcore::wait::{Events, WaitQueue};
 
 use super::table::{Table, key};
 use super::{Mount, MountIds};
@@ -23,6 +24,9 @@ pub struct MountNamespace {
     /// Whose capabilities count for changes; `None` for the initial user namespace.
     owner: Option<Arc<UserNamespace>>,
     pub(super) table: RwLock<Table>,
+    /// How often mounts have been added, removed or changed.
+    changes: AtomicU64,
+    changed: WaitQueue,
 }
 
 impl MountNamespace {
@@ -30,7 +34,23 @@ impl MountNamespace {
     pub fn new(ids: Arc<MountIds>, fs: Arc<dyn FileSystem>, flags: u32, source: &str) -> Arc<MountNamespace> {
         let root = Mount::detached(ids.next_mount(), fs, flags, source);
         let table = RwLock::new(&TABLE, Table::new(&root));
-        Arc::new(MountNamespace { ids, owner: None, table })
+        Arc::new(MountNamespace::with(ids, None, table))
+    }
+    fn with(ids: Arc<MountIds>, owner: Option<Arc<UserNamespace>>, table: RwLock<Table>) -> MountNamespace {
+        MountNamespace { ids, owner, table, changes: AtomicU64::new(0), changed: WaitQueue::new() }
+    }
+    /// How often its mounts have been added, removed or changed.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+    /// Where to wait for changes, as exceptional conditions.
+    pub fn change_queue(&self) -> &WaitQueue {
+        &self.changed
+    }
+    /// Tells who waits that mounts have changed.
+    pub(crate) fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.changed.wake(Events::PRI | Events::ERR);
     }
     /// The mount at the bottom of the root.
     pub fn root(&self) -> Arc<Mount> {
@@ -104,7 +124,7 @@ impl MountNamespace {
             new.attach(&c, place);
         }
         drop(t);
-        let ns = MountNamespace { ids: self.ids.clone(), owner, table: RwLock::new(&TABLE, new) };
+        let ns = MountNamespace::with(self.ids.clone(), owner, RwLock::new(&TABLE, new));
         (Arc::new(ns), MountMap(map))
     }
 }

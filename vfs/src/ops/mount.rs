@@ -45,7 +45,9 @@ fn changeable<'a>(ctx: &OpCtx<'_>, at: &'a Path) -> Result<&'a Arc<Mount>, Errno
 
 /// `MS_REMOUNT | MS_BIND`: changes the flags of the mount at `at` alone. Errors: `EPERM`, `EINVAL`, `EBUSY`.
 pub fn reconfigure(ctx: &OpCtx<'_>, at: &Path, flags: u32) -> Result<(), Errno> {
-    changeable(ctx, at)?.change_flags(flags)
+    changeable(ctx, at)?.change_flags(flags)?;
+    ctx.view.ns.note_change();
+    Ok(())
 }
 
 /// `MS_REMOUNT`: changes the file system's options and the flags of the mount at `at`. Errors: `EPERM`, `EINVAL`, `EBUSY`, `EROFS`.
@@ -54,6 +56,7 @@ pub fn remount(ctx: &OpCtx<'_>, at: &Path, flags: u32, options: &str) -> Result<
     mount.fs().remount(options)?;
     mount.superblock().set_read_only(flags & MS_RDONLY != 0)?;
     mount.set_flags(flags & !MS_RDONLY);
+    ctx.view.ns.note_change();
     Ok(())
 }
 
