@@ -27,12 +27,18 @@ fn u32_at(b: &[u8], at: usize) -> u32 {
     b.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
-/// Where a part of the state lies in an area of the standard format, as the processor says.
-#[cfg(feature = "systrap")]
-fn part(feature: u32) -> core::ops::Range<usize> {
+/// Where a part of the state lies in an area of the standard format, and whether a thread has to ask for it first, as the processor says.
+fn part(feature: u32) -> (core::ops::Range<usize>, bool) {
     const STATE_LEAF: u32 = 0xd;
+    /// Its use can be made to fault (`IA32_XFD`): Linux gives it out by `arch_prctl(2)` alone.
+    const DYNAMIC: u32 = 1 << 2;
     let leaf = core::arch::x86_64::__cpuid_count(STATE_LEAF, feature);
-    leaf.ebx as usize..(leaf.ebx + leaf.eax) as usize
+    (leaf.ebx as usize..(leaf.ebx + leaf.eax) as usize, leaf.ecx & DYNAMIC != 0)
+}
+
+/// The numbers of the features after the first two.
+fn extended(xfeatures: u64) -> impl Iterator<Item = u32> {
+    (2..63).filter(move |n| xfeatures >> n & 1 != 0)
 }
 
 /// What the host told about its `XSAVE` areas.
@@ -59,14 +65,25 @@ impl FpuLayout {
             size: b.len(),
             xfeatures,
             #[cfg(feature = "systrap")]
-            parts: (2..63).filter(|n| xfeatures >> n & 1 != 0).map(|n| (n, part(n))).collect(),
+            parts: extended(xfeatures).map(|n| (n, part(n).0)).collect(),
             mxcsr_mask: if mask == 0 { 0xffbf } else { mask },
             software: b[SW_XFEATURES..SW_RESERVED_END].try_into().ok()?,
         })
     }
 
+    /// From an area that has the parts, too, for which threads have to ask. They are large, and no signal frame has them before.
+    #[cfg(feature = "ptrace")]
+    pub(crate) fn from_full_sample(b: &[u8]) -> Option<FpuLayout> {
+        let mut b = b.to_vec();
+        let given = |n: &u32| !part(*n).1;
+        let all = u64_at(&b, SW_XFEATURES);
+        let xfeatures = extended(all).filter(given).fold(all & X87_AND_SSE, |set, n| set | 1 << n);
+        b.truncate(extended(xfeatures).map(|n| part(n).0.end).max().unwrap_or(HEADER_END));
+        b.get_mut(SW_XFEATURES..SW_XFEATURES + 8)?.copy_from_slice(&xfeatures.to_le_bytes());
+        FpuLayout::from_sample(&b)
+    }
+
     /// A state from bytes whose part for software may be anything.
-    #[cfg(feature = "systrap")]
     pub(crate) fn with_software(&self, mut bytes: Vec<u8>) -> FpuState {
         bytes.resize(self.size, 0);
         bytes[SW_XFEATURES..SW_RESERVED_END].copy_from_slice(&self.software);
@@ -161,5 +178,13 @@ mod tests {
         l.sanitize(&mut s);
         assert_eq!((s.0.len(), u64_at(&s.0, HEADER)), (832, 3));
         assert!(FpuLayout::from_sample(&[0; 512]).is_none());
+        #[cfg(feature = "ptrace")]
+        if std::is_x86_feature_detected!("avx") {
+            sample.fill(0);
+            sample.resize(11008, 0);
+            sample[SW_XFEATURES] = 7;
+            let l = FpuLayout::from_full_sample(&sample).unwrap();
+            assert_eq!((l.size, l.xfeatures), (832, 7), "what is beyond belongs to no part");
+        }
     }
 }

@@ -148,6 +148,11 @@ static void flags(void) {
     SHOW((char *)stack_at > alt && (char *)stack_at < alt + sizeof alt);
     SHOW(sigaltstack(NULL, &old));
     SHOW(old.ss_flags == 1 << 31 && old.ss_sp == alt);
+    // As large as programs made before AMX have them.
+    ss.ss_flags = 0, ss.ss_size = 8192;
+    SHOW(sigaltstack(&ss, NULL));
+    raise(SIGUSR1);
+    SHOW((char *)stack_at > alt && (char *)stack_at < alt + 8192);
     ss.ss_flags = 8;
     SHOW(sigaltstack(&ss, NULL));
     ss.ss_flags = 0, ss.ss_size = 100;

@@ -124,13 +124,13 @@ fn trace(queue: &Arc<Queue>, memfd: i32, reply: &mpsc::SyncSender<Result<FpuLayo
     let mut injector = Injector::default();
     let started = stub::make_seed(&mut injector, memfd).and_then(|seed| {
         let sample = sys::get_xstate(seed).map_err(PtraceError::Setup)?;
-        let layout = FpuLayout::from_sample(&sample).ok_or(PtraceError::Setup(Errno::EIO))?;
-        Ok((seed, layout))
+        let layout = FpuLayout::from_full_sample(&sample).ok_or(PtraceError::Setup(Errno::EIO))?;
+        Ok((seed, layout, sample.len()))
     });
     match started {
-        Ok((seed, layout)) => {
+        Ok((seed, layout, xstate_len)) => {
             let _ = reply.send(Ok(layout.clone()));
-            Tracer::new(queue.clone(), injector, layout, seed).run();
+            Tracer::new(queue.clone(), injector, (layout, xstate_len), seed).run();
         }
         // The seed, if it lives, dies with this thread.
         Err(e) => drop(reply.send(Err(e))),

@@ -149,7 +149,7 @@ impl GuestThread for PtraceThread {
                 let (reply, result) = mpsc::sync_channel(1);
                 let tid = lock(&shared.slot).tid;
                 stub.tracer.queue.post(Command::GetFpu { tid, reply });
-                result.recv().ok()?.ok().map(FpuState)
+                Some(stub.tracer.layout.with_software(result.recv().ok()?.ok()?))
             };
             // A lost thread does not run again: any state will do.
             fetch().unwrap_or_else(|| stub.tracer.layout.initial())

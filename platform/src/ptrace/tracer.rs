@@ -37,14 +37,21 @@ pub(super) struct Tracer {
     queue: Arc<Queue>,
     injector: Injector,
     layout: FpuLayout,
+    /// Bytes of the host's whole `XSAVE` area.
+    xstate_len: usize,
     seed: Pid,
     anchors: HashSet<Pid>,
     tracees: HashMap<Pid, Tracee>,
 }
 
 impl Tracer {
-    pub(super) fn new(queue: Arc<Queue>, injector: Injector, layout: FpuLayout, seed: Pid) -> Tracer {
-        Tracer { queue, injector, layout, seed, anchors: HashSet::new(), tracees: HashMap::new() }
+    pub(super) fn new(
+        queue: Arc<Queue>,
+        injector: Injector,
+        (layout, xstate_len): (FpuLayout, usize),
+        seed: Pid,
+    ) -> Tracer {
+        Tracer { queue, injector, layout, xstate_len, seed, anchors: HashSet::new(), tracees: HashMap::new() }
     }
 
     /// Serves until [`Command::Shutdown`].
@@ -138,6 +145,8 @@ impl Tracer {
         }
         if let Some(mut state) = fpu {
             self.layout.sanitize(&mut state);
+            // What the host's area has beyond stays in its initial state.
+            state.0.resize(self.xstate_len, 0);
             sys::set_xstate(tid, &state.0)?;
         }
         sys::set_regs(tid, &loadable(&regs))?;
