@@ -23,6 +23,8 @@ pub struct Cpu {
     pub package: u32,
     /// The core that it is in.
     pub core: u32,
+    /// The cluster of cores that it is in, which share a cache, if that is known.
+    pub cluster: Option<u32>,
 }
 
 /// A cache.

@@ -45,6 +45,10 @@ fn same_core(a: &Cpu, b: &Cpu) -> bool {
     same_package(a, b) && a.core == b.core
 }
 
+fn same_cluster(a: &Cpu, b: &Cpu) -> bool {
+    same_package(a, b) && a.cluster == b.cluster
+}
+
 /// The processors for which `which` holds.
 fn with(machine: &Machine, which: impl Fn(&Cpu) -> bool) -> Vec<usize> {
     machine.cpus.iter().enumerate().filter(|(_, c)| which(c)).map(|(n, _)| n).collect()
@@ -55,21 +59,22 @@ fn set(dir: FixedDir, name: &str, cpus: &[usize], all: usize) -> FixedDir {
     dir.file(name, Value::new(mask(cpus, all))).file(&format!("{name}_list"), Value::new(ranges(cpus)))
 }
 
-/// A package has one die, and clusters are not known.
+/// A package has one die.
 fn topology(machine: &Machine, cpu: &Cpu, n: usize) -> FixedDir {
     let all = machine.cpus.len();
     let package = with(machine, |o| same_package(cpu, o));
     let core = with(machine, |o| same_core(cpu, o));
+    let cluster = if cpu.cluster.is_some() { with(machine, |o| same_cluster(cpu, o)) } else { [n].to_vec() };
     let mut dir = FixedDir::new()
         .file("physical_package_id", Value::new(cpu.package))
         .file("die_id", Value::new(0))
-        .file("cluster_id", Value::new(u16::MAX))
+        .file("cluster_id", Value::new(cpu.cluster.unwrap_or(u16::MAX.into())))
         .file("core_id", Value::new(cpu.core));
     for (name, cpus) in [
         ("package_cpus", &package[..]),
         ("core_siblings", &package),
         ("die_cpus", &package),
-        ("cluster_cpus", &[n]),
+        ("cluster_cpus", &cluster),
         ("core_cpus", &core),
         ("thread_siblings", &core),
     ] {

@@ -17,10 +17,11 @@ pub fn host_machine() -> Machine {
     let text = read_to_string("/proc/cpuinfo").unwrap_or_default();
     let known = cpus(&text);
     let mut machine = Machine::plain(allowed, memory);
-    for (mine, host) in machine.cpus.iter_mut().zip(known) {
-        *mine = host;
+    let files = Path::new("/sys/devices/system/cpu");
+    for (n, (mine, host)) in machine.cpus.iter_mut().zip(known).enumerate() {
+        *mine = Cpu { cluster: cluster(&files.join(format!("cpu{n}/topology"))), ..host };
     }
-    machine.caches = caches(Path::new("/sys/devices/system/cpu/cpu0/cache"), allowed);
+    machine.caches = caches(&files.join("cpu0/cache"), allowed);
     machine
 }
 
@@ -41,6 +42,13 @@ fn cpu(block: &str) -> Cpu {
         }
     }
     cpu
+}
+
+fn cluster(topology: &Path) -> Option<u32> {
+    /// What Linux shows of a cluster that it does not know.
+    const UNKNOWN: u32 = 65535;
+    let id = read_to_string(topology.join("cluster_id")).ok()?.trim().parse().ok()?;
+    Some(id).filter(|id| *id != UNKNOWN)
 }
 
 fn caches(dir: &Path, cpus: usize) -> Vec<Cache> {

@@ -72,7 +72,7 @@ fn dates_and_sleep() {
 #[test]
 fn processors_and_their_caches() {
     same(
-        "cd /sys/devices/system/cpu; grep -r . online possible present cpu*/topology/*id cpu*/topology/*siblings* cpu*/topology/core_cpus* cpu*/topology/package_cpus* cpu0/cache | grep -v 'shared_cpu\\|/id:' | sort;  readlink cpu0/node0; python3 -c 'import os; print(os.cpu_count(), sorted(os.sched_getaffinity(0)))'; lscpu | grep -v -i 'vulnerab\\|mhz\\|scaling\\|cache\\|numa' | sed 's/:  */: /'; stat -f -c %T /sys",
+        "cd /sys/devices/system/cpu; grep -r . online possible present cpu*/topology/*id cpu*/topology/*siblings* cpu*/topology/core_cpus* cpu*/topology/cluster_cpus* cpu*/topology/package_cpus* cpu0/cache | grep -v 'shared_cpu\\|/id:' | sort;  readlink cpu0/node0; python3 -c 'import os; print(os.cpu_count(), sorted(os.sched_getaffinity(0)))'; lscpu | grep -v -i 'vulnerab\\|mhz\\|scaling\\|cache\\|numa' | sed 's/:  */: /'; stat -f -c %T /sys",
     );
 }
 

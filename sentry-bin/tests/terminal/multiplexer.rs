@@ -32,7 +32,8 @@ fn two_panes_that_outlive_their_terminal() {
         t.until("103");
         t.same();
         t.resize(20, 100);
-        t.line("clear; stty size");
+        // The keys may overtake the new size on their way to the pane.
+        t.line("clear; until stty size | grep '^20 49'; do sleep 0.1; done");
         t.until("20 49");
         t.same();
         t.line("tmux detach");
