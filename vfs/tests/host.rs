@@ -196,6 +196,29 @@ fn one_call_fills_the_pages_around_a_fault() {
     assert_eq!(read(&f, 39 * 4096, 8192)[..], disk.data.lock().unwrap()[39 * 4096..41 * 4096]);
 }
 
+#[test]
+fn faults_from_front_to_back_read_more_and_more() {
+    let w = World::new();
+    let (disk, f) = opened(&w, 1000 * 4096, true);
+    let m = f.mappable().unwrap();
+    let mut reads = Vec::new();
+    for page in 0..1000 {
+        assert_eq!(byte(&m, page * 4096), (page * 4096 / 1000) as u8);
+        if std::mem::take(&mut *disk.reads.lock().unwrap()) > 0 {
+            reads.push(page);
+        }
+    }
+    assert_eq!(reads, [0, 32, 96, 224, 480, 736, 992]);
+    // Elsewhere they do not.
+    let (disk, f) = opened(&w, 1000 * 4096, true);
+    let m = f.mappable().unwrap();
+    for page in [0, 64, 31, 128] {
+        byte(&m, page * 4096);
+    }
+    assert_eq!(*disk.reads.lock().unwrap(), 3);
+    assert!(m.resident_page(159 * 4096).is_some() && m.resident_page(160 * 4096).is_none());
+}
+
 #[derive(Default)]
 struct Told(Mutex<Vec<(u64, u64)>>);
 

@@ -29,6 +29,9 @@ static STATE: LockClass = LockClass::new("host file state", 610);
 
 /// Pages that a fault reads at once, aligned: a dynamic loader touches files here and there, and each call to the host costs.
 const CLUSTER: u64 = 32;
+/// Most pages that a fault reads at once when faults go through the file from front to back: each such fault reads twice as much as the one
+/// before.
+const MOST: u64 = 256;
 
 /// The cached part of a file.
 pub(super) struct Cache {
@@ -36,8 +39,26 @@ pub(super) struct Cache {
     /// Known without a lock, because faults must see it.
     size: AtomicU64,
     /// Held while pages are read from the host, and while the host and the pages here are changed.
-    filling: Mutex<()>,
+    filling: Mutex<Ahead>,
     state: Mutex<State>,
+}
+
+/// The last fault that read something.
+#[derive(Clone, Copy, Default)]
+struct Ahead {
+    /// The page after those that it read.
+    next: u64,
+    /// How many it asked for.
+    pages: u64,
+}
+
+impl Ahead {
+    /// Notes that a fault reads from page `first` on, and says up to which it should.
+    fn reach(&mut self, first: u64) -> u64 {
+        self.pages = if first > 0 && first == self.next { (self.pages * 2).min(MOST) } else { CLUSTER };
+        self.next = first + self.pages;
+        self.next
+    }
 }
 
 struct State {
@@ -82,7 +103,7 @@ impl Cache {
         Cache {
             pages: FilePages::new(store),
             size: AtomicU64::new(attr.size),
-            filling: Mutex::new(&FILLING, ()),
+            filling: Mutex::new(&FILLING, Ahead::default()),
             state: Mutex::new(&STATE, State { version: attr.mtime, dirty: BTreeSet::new(), writers: 0 }),
         }
     }
@@ -123,12 +144,12 @@ impl Cache {
         Ok(frame)
     }
     fn fill(&self, node: &dyn HostNode, index: u64) -> Result<Frame, Errno> {
-        let _filling = self.filling.lock();
+        let mut ahead = self.filling.lock();
         if let Some(f) = self.pages.get(index) {
             return Ok(f);
         }
         let first = index - index % CLUSTER;
-        let end = (first + CLUSTER).min(self.size().div_ceil(PAGE_SIZE)).max(index + 1);
+        let end = ahead.reach(first).min(self.size().div_ceil(PAGE_SIZE)).max(index + 1);
         let size = self.size();
         self.pages.fill(first, end, &mut |at, dst| read_full(node, size, at, dst))?;
         // The host's file may have become shorter than it was known to be.
