@@ -80,6 +80,7 @@ fn mappings_stay_where_they_are() {
     assert_eq!(remap(2, 2, 2, 0, 0), Err(Errno::EPERM));
     assert_eq!(remap(0, 4, 1, 0, 0), Err(Errno::EPERM), "what would be cut off");
     assert_eq!(remap(0, 1, 1, MREMAP_MAYMOVE | MREMAP_FIXED, 3), Err(Errno::EPERM), "what would be replaced");
+    assert_eq!(remap(0, 8, 1, MREMAP_MAYMOVE | MREMAP_FIXED, 20), Err(Errno::EPERM), "cut off, then moved");
     assert!((0..8).all(|n| prot_of(&space, n) == Some(Prot::RW)));
     assert_eq!(space.munmap(page(4), pages(4)), Ok(()));
 }

@@ -247,6 +247,12 @@ static void moves(int fd) {
     SHOW((char *)mremap(q, 4 * P, 2 * P, MREMAP_MAYMOVE | MREMAP_FIXED, p + 20 * P) == p + 20 * P);
     SHOW(touch(q + 3 * P, 0));
     SHOW(p[21 * P]);
+    char *several = map(4), *far = map(4);
+    several[0] = 8;
+    SHOW(mprotect(several + 2 * P, P, PROT_READ));
+    SHOW((char *)mremap(several, 4 * P, P, MREMAP_MAYMOVE | MREMAP_FIXED, far + P) == far + P);
+    SHOW(far[P]);
+    SHOW(touch(several, 0)), SHOW(touch(several + P, 0)), SHOW(touch(several + 3 * P, 0));
     q = mremap(p + 20 * P, 2 * P, 2 * P, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
     SHOW(q[0] + p[20 * P]);
     OK(mremap(q, 2 * P, P, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL));

@@ -98,7 +98,12 @@ impl Inner {
             }
             return Ok(old);
         }
-        if old_end > vma.end {
+        // So may what is cut off from one that moves; it goes before anything is looked at.
+        let cut = if fixed { old + old_len.min(new_len) } else { old_end };
+        if self.vmas.any_sealed(cut, old_end) {
+            return Err(Errno::EPERM);
+        }
+        if cut > vma.end {
             return Err(Errno::EFAULT);
         }
         if let Some((_, offset)) = vma.file_at(old) {
