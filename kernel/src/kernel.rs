@@ -16,6 +16,7 @@ use netstack::unix::{Transit, UnixDomain};
 use platform::{Platform, Sleeper};
 use task::futex::FutexTable;
 use task::{ExitStatus, GroupId, ProcessTable, ThreadGroup};
+use vfs::anon::inotify;
 use vfs::{Vfs, make_dev};
 
 use crate::current::CurrentTask;
@@ -80,6 +81,7 @@ pub struct Kernel {
     logins: AtomicU32,
     devices: AtomicU32,
     lease_break_time: AtomicU32,
+    inotify: Arc<inotify::Quotas>,
     memfds: Result<Memfds, Errno>,
     vdso: Result<Vdso, Errno>,
 }
@@ -127,6 +129,7 @@ impl Kernel {
             logins: AtomicU32::new(1),
             devices: AtomicU32::new(OWN_DEVICES + 1),
             lease_break_time: AtomicU32::new(45),
+            inotify: Arc::default(),
         })
     }
     /// What it runs on.
@@ -207,6 +210,10 @@ impl Kernel {
     /// A device number for a file system that no mount namespace made.
     pub(crate) fn next_dev(&self) -> u64 {
         make_dev(0, self.devices.fetch_add(1, Ordering::Relaxed))
+    }
+    /// How much users may watch.
+    pub(crate) fn inotify(&self) -> &Arc<inotify::Quotas> {
+        &self.inotify
     }
     /// Seconds that the holder of a lease has to give it up; 0 for as many as it likes.
     pub(crate) fn lease_break_time(&self) -> u32 {

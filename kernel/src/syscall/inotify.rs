@@ -11,7 +11,6 @@ use abi::fs::poll::{
 use kcore::id::Fd;
 use kcore::user::UserPtr;
 use vfs::anon::Inotify;
-use vfs::anon::inotify::Limits;
 use vfs::consts::O_RDONLY;
 use vfs::perm::{self, MAY_READ};
 
@@ -37,12 +36,12 @@ pub(super) fn inotify_init(cx: &mut CurrentTask) -> SysResult {
     inotify_init1(cx, 0)
 }
 
-/// `inotify_init1(2)`. Errors: `EINVAL` for unknown flags, `EMFILE`.
+/// `inotify_init1(2)`. Errors: `EINVAL` for unknown flags; `EMFILE`, also for a user with too many instances.
 pub(super) fn inotify_init1(cx: &mut CurrentTask, flags: u32) -> SysResult {
     if flags & !(IN_CLOEXEC | IN_NONBLOCK) != 0 {
         return Err(Errno::EINVAL);
     }
-    let instance = Inotify::new(Limits::default());
+    let instance = Inotify::new(cx.kernel().inotify(), cx.task.cred().euid)?;
     cx.install(cx.kernel().nameless().open(instance, O_RDONLY | flags & IN_NONBLOCK), flags & IN_CLOEXEC != 0)
 }
 

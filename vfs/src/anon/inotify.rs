@@ -7,9 +7,11 @@ use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use core::sync::atomic::Ordering;
 
 use hashbrown::HashMap;
 use kcore::addr::GuestAddr;
+use kcore::id::Uid;
 use kcore::io::{IoError, IoResult, IoSink};
 use kcore::sync::{LockClass, Mutex};
 use kcore::user::{UserPtr, Write};
@@ -20,6 +22,12 @@ use crate::consts::*;
 use crate::file::{FileOps, IoctlContext};
 use crate::inode::{Happened, Inode, InodeWatcher};
 use crate::open_file::OpenFile;
+
+mod quota;
+
+use quota::{Counted, Share};
+
+pub use quota::Quotas;
 
 static INOTIFY: LockClass = LockClass::new("inotify", 365);
 
@@ -43,21 +51,6 @@ pub const IN_ONESHOT: u32 = 0x8000_0000;
 const ALL_EVENTS: u32 = 0xfff;
 const FIONREAD: u32 = 0x541B;
 const HEADER: usize = 16;
-
-/// Bounds of an instance, `/proc/sys/fs/inotify`.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Events that wait to be read.
-    pub queued: usize,
-    /// Watches.
-    pub watches: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { queued: 16384, watches: 65536 }
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Event {
@@ -92,6 +85,7 @@ struct Watch {
     wd: i32,
     owner: Weak<Inotify>,
     inode: Arc<dyn Inode>,
+    _counted: Counted,
 }
 
 impl InodeWatcher for Watch {
@@ -130,7 +124,9 @@ impl State {
 /// An instance: watches and the events that wait to be read.
 pub struct Inotify {
     state: Mutex<State>,
-    limits: Limits,
+    /// Events that may wait to be read.
+    queued: usize,
+    share: Share,
     queue: WaitQueue,
     this: Weak<Inotify>,
 }
@@ -141,14 +137,17 @@ fn identity(inode: &Arc<dyn Inode>) -> *const () {
 }
 
 impl Inotify {
-    /// An instance that watches nothing.
-    pub fn new(limits: Limits) -> Arc<Inotify> {
-        Arc::new_cyclic(|this| Inotify {
+    /// An instance of `user` that watches nothing. Errors: `EMFILE` if the user has too many.
+    pub fn new(quotas: &Arc<Quotas>, user: Uid) -> Result<Arc<Inotify>, Errno> {
+        let share = Share::new(quotas, user)?;
+        let queued = usize::try_from(quotas.queued.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        Ok(Arc::new_cyclic(|this| Inotify {
             state: Mutex::new(&INOTIFY, State::default()),
-            limits,
+            queued,
+            share,
             queue: WaitQueue::new(),
             this: this.clone(),
-        })
+        }))
     }
     /// The instance behind `file`, if it is one.
     pub fn of(file: &OpenFile) -> Option<&Inotify> {
@@ -176,11 +175,14 @@ impl Inotify {
                 *m = if mask & IN_MASK_ADD != 0 { *m | kept } else { kept };
                 return Ok(w.wd);
             }
-            if s.watches.len() >= self.limits.watches {
-                return Err(Errno::ENOSPC);
-            }
             s.last_wd = s.last_wd.checked_add(1).ok_or(Errno::ENOSPC)?;
-            let w = Arc::new(Watch { wd: s.last_wd, owner: self.this.clone(), inode: inode.clone() });
+            let counted = self.share.watch()?;
+            let w = Arc::new(Watch {
+                wd: s.last_wd,
+                owner: self.this.clone(),
+                inode: inode.clone(),
+                _counted: counted,
+            });
             s.watches.insert(w.wd, (w.clone(), kept));
             w
         };
@@ -194,7 +196,7 @@ impl Inotify {
         let (watch, _) = {
             let mut s = self.state.lock();
             let w = s.watches.remove(&wd).ok_or(Errno::EINVAL)?;
-            s.push(self.limits.queued, Event { wd, mask: IN_IGNORED, cookie: 0, name: Vec::new() });
+            s.push(self.queued, Event { wd, mask: IN_IGNORED, cookie: 0, name: Vec::new() });
             w
         };
         self.queue.wake(Events::READABLE);
@@ -219,10 +221,10 @@ impl Inotify {
                     cookie,
                     name: what.name.unwrap_or_default().to_vec(),
                 };
-                s.push(self.limits.queued, event);
+                s.push(self.queued, event);
             }
             if ends || hit && wanted & IN_ONESHOT != 0 {
-                s.push(self.limits.queued, Event { wd, mask: IN_IGNORED, cookie: 0, name: Vec::new() });
+                s.push(self.queued, Event { wd, mask: IN_IGNORED, cookie: 0, name: Vec::new() });
                 s.watches.remove(&wd)
             } else if hit {
                 None
@@ -332,8 +334,11 @@ mod tests {
             Err(Errno::ENXIO.into())
         }
     }
-    fn rig(limits: Limits) -> (Arc<Inotify>, Arc<OpenFile>, Arc<dyn Inode>) {
-        let i = Inotify::new(limits);
+    fn rig() -> (Arc<Inotify>, Arc<OpenFile>, Arc<dyn Inode>) {
+        rig_with(&Arc::default())
+    }
+    fn rig_with(quotas: &Arc<Quotas>) -> (Arc<Inotify>, Arc<OpenFile>, Arc<dyn Inode>) {
+        let i = Inotify::new(quotas, Uid(7)).unwrap();
         (i.clone(), OpenFile::new(i, 0, None), Arc::new(Node::default()))
     }
     fn events(f: &OpenFile) -> Vec<(i32, u32, u32, Vec<u8>)> {
@@ -356,7 +361,7 @@ mod tests {
 
     #[test]
     fn coalesces_equal_neighbours() {
-        let (i, f, n) = rig(Limits::default());
+        let (i, f, n) = rig();
         let wd = i.add_watch(&n, IN_MODIFY | IN_CREATE).unwrap();
         for _ in 0..3 {
             n.common().notify(IN_MODIFY, 0, None);
@@ -376,7 +381,7 @@ mod tests {
 
     #[test]
     fn masks() {
-        let (i, f, n) = rig(Limits::default());
+        let (i, f, n) = rig();
         let wd = i.add_watch(&n, IN_MODIFY).unwrap();
         assert_eq!(i.add_watch(&n, IN_MODIFY | IN_MASK_CREATE), Err(Errno::EEXIST));
         assert_eq!(i.add_watch(&n, IN_OPEN | IN_MASK_ADD), Ok(wd));
@@ -393,7 +398,7 @@ mod tests {
 
     #[test]
     fn one_shot_and_deletion_end_the_watch() {
-        let (i, f, n) = rig(Limits::default());
+        let (i, f, n) = rig();
         i.add_watch(&n, IN_OPEN | IN_ONESHOT).unwrap();
         n.common().notify(IN_OPEN, 0, None);
         n.common().notify(IN_OPEN, 0, None);
@@ -405,7 +410,9 @@ mod tests {
 
     #[test]
     fn overflow_is_told_once() {
-        let (i, f, n) = rig(Limits { queued: 2, watches: 1 });
+        let quotas = Arc::new(Quotas::default());
+        quotas.queued.store(2, Ordering::Relaxed);
+        let (i, f, n) = rig_with(&quotas);
         i.add_watch(&n, IN_OPEN).unwrap();
         for c in 0..5 {
             n.common().notify(IN_OPEN, c, None);
@@ -413,7 +420,25 @@ mod tests {
         let e = events(&f);
         assert_eq!(e.len(), 3);
         assert_eq!((e[2].0, e[2].1), (-1, IN_Q_OVERFLOW));
-        let other: Arc<dyn Inode> = Arc::new(Node::default());
-        assert_eq!(i.add_watch(&other, IN_OPEN), Err(Errno::ENOSPC));
+    }
+
+    #[test]
+    fn users_have_quotas() {
+        let quotas = Arc::new(Quotas::default());
+        quotas.instances.store(2, Ordering::Relaxed);
+        quotas.watches.store(2, Ordering::Relaxed);
+        let (i, _, n) = rig_with(&quotas);
+        let (j, ..) = rig_with(&quotas);
+        assert_eq!(Inotify::new(&quotas, Uid(7)).err(), Some(Errno::EMFILE));
+        assert!(Inotify::new(&quotas, Uid(8)).is_ok());
+        let others: [Arc<dyn Inode>; 2] = [Arc::new(Node::default()), Arc::new(Node::default())];
+        i.add_watch(&n, IN_OPEN).unwrap();
+        let wd = j.add_watch(&others[0], IN_OPEN).unwrap();
+        assert_eq!(i.add_watch(&others[1], IN_OPEN), Err(Errno::ENOSPC));
+        assert!(i.add_watch(&n, IN_MODIFY).is_ok(), "one that is there already");
+        j.rm_watch(wd).unwrap();
+        assert!(i.add_watch(&others[1], IN_OPEN).is_ok());
+        drop(j);
+        assert!(Inotify::new(&quotas, Uid(7)).is_ok());
     }
 }

@@ -5,11 +5,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::ops::RangeInclusive;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::Errno;
 use kcore::id::{Gid, Uid};
-use vfs::anon::inotify::Limits;
+use vfs::anon::inotify::Quotas;
 use vfs::anon::pipe;
 use vfs::fs::mqueue::{HARD_MSGMAX, HARD_MSGSIZEMAX, MqueueFs, MqueueLimits};
 
@@ -23,9 +23,21 @@ const FILE_MAX: i64 = i64::MAX;
 pub(super) static PARAMETERS: &[Parameter] = &[
     fixed("fs/file-max", |_| FILE_MAX.to_string()),
     fixed("fs/file-nr", |a| format!("{}\t0\t{FILE_MAX}", open_files(a))),
-    fixed("fs/inotify/max_queued_events", |_| Limits::default().queued.to_string()),
-    // Of one instance: users are not looked at.
-    fixed("fs/inotify/max_user_watches", |_| Limits::default().watches.to_string()),
+    tunable(
+        "fs/inotify/max_queued_events",
+        |a| show_quota(a, |q| &q.queued),
+        |a, d| set_quota(a, d, |q| &q.queued),
+    ),
+    tunable(
+        "fs/inotify/max_user_instances",
+        |a| show_quota(a, |q| &q.instances),
+        |a, d| set_quota(a, d, |q| &q.instances),
+    ),
+    tunable(
+        "fs/inotify/max_user_watches",
+        |a| show_quota(a, |q| &q.watches),
+        |a, d| set_quota(a, d, |q| &q.watches),
+    ),
     tunable(
         "fs/lease-break-time",
         |a| a.kernel.lease_break_time().to_string(),
@@ -89,6 +101,19 @@ fn set(a: &Access, data: &[u8], limit: Limit, range: RangeInclusive<u64>) -> Res
         return Err(Errno::EINVAL);
     }
     limit(mqueue(a).limits()).store(value, Ordering::Relaxed);
+    Ok(())
+}
+
+type Quota = fn(&Quotas) -> &AtomicU32;
+
+fn show_quota(a: &Access, quota: Quota) -> String {
+    quota(a.kernel.inotify()).load(Ordering::Relaxed).to_string()
+}
+
+/// Errors: `EINVAL` for what is no number or negative.
+fn set_quota(a: &Access, data: &[u8], quota: Quota) -> Result<(), Errno> {
+    let value = u32::try_from(number::<i32>(data)?).map_err(|_| Errno::EINVAL)?;
+    quota(a.kernel.inotify()).store(value, Ordering::Relaxed);
     Ok(())
 }
 
