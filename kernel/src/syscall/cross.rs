@@ -13,6 +13,7 @@ use kcore::io::{IoSink, IoSource};
 use kcore::user::{UserMemory, UserPtr};
 use mm::{AddressSpace, IovecList, UserSink, UserSource};
 use task::Task;
+use task::ipc::SemUndo;
 
 use super::SysResult;
 use crate::current::CurrentTask;
@@ -144,7 +145,7 @@ pub(super) fn process_vm_writev(
 /// What `kcmp` answers for parts that differ, without telling an order.
 const DIFFERENT: u64 = 3;
 
-/// `kcmp(2)`: 0 for the same part, 3 for different ones. Errors: `ESRCH`, `EPERM`, `EBADF`, `EINVAL`; `EOPNOTSUPP` for what no task has.
+/// `kcmp(2)`: 0 for the same part, 3 for different ones. Errors: `ESRCH`, `EPERM`, `EBADF`, `EINVAL`.
 pub(super) fn kcmp(cx: &mut CurrentTask, a: Pid, b: Pid, what: u32, first: u64, second: u64) -> SysResult {
     let (a, b) = (cx.other_task(a)?, cx.other_task(b)?);
     for t in [&a, &b] {
@@ -156,8 +157,12 @@ pub(super) fn kcmp(cx: &mut CurrentTask, a: Pid, b: Pid, what: u32, first: u64, 
         KCMP_FILES => same(&a, &b, Resources::files)?,
         KCMP_FS => same(&a, &b, Resources::fs)?,
         KCMP_SIGHAND => Arc::ptr_eq(&a.group().handlers(), &b.group().handlers()),
-        // Nobody has an I/O context or System V undo list of its own.
-        KCMP_IO | KCMP_SYSVSEM => return Err(Errno::EOPNOTSUPP),
+        // Nobody has an I/O context, and nothing is the same as nothing.
+        KCMP_IO => true,
+        KCMP_SYSVSEM => {
+            let lists = (undo_of(&a)?, undo_of(&b)?);
+            Arc::ptr_eq(&lists.0, &lists.1) || !lists.0.exists() && !lists.1.exists()
+        }
         _ => return Err(Errno::EINVAL),
     };
     Ok(if same { 0 } else { DIFFERENT })
@@ -166,6 +171,10 @@ pub(super) fn kcmp(cx: &mut CurrentTask, a: Pid, b: Pid, what: u32, first: u64, 
 fn file_of(t: &Task, n: u64) -> Result<Arc<vfs::OpenFile>, Errno> {
     let fd = i32::try_from(n).map_err(|_| Errno::EBADF)?;
     t.resources::<Resources>().and_then(Resources::files).ok_or(Errno::EBADF)?.get(Fd(fd))
+}
+
+fn undo_of(t: &Task) -> Result<Arc<SemUndo>, Errno> {
+    t.resources::<Resources>().and_then(Resources::parts).map(|p| p.undo).ok_or(Errno::ESRCH)
 }
 
 fn same<T>(a: &Task, b: &Task, part: fn(&Resources) -> Option<Arc<T>>) -> Result<bool, Errno> {

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/mount.h>
+#include <sys/sem.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -330,6 +331,18 @@ static void other_memory(void) {
     T(syscall(SYS_kcmp, getpid(), getpid(), 0, 1, 300));
     T(syscall(SYS_kcmp, getpid(), getpid(), 99, 1, 1));
     T(syscall(SYS_kcmp, getpid(), 999999, 1, 0, 0));
+    if ((p = fork()) == 0)
+        for (;;)
+            pause();
+    struct sembuf up = {0, 1, SEM_UNDO};
+    int sems = semget(IPC_PRIVATE, 1, 0600);
+    T(syscall(SYS_kcmp, getpid(), p, 5, 0, 0));
+    T(syscall(SYS_kcmp, getpid(), p, 6, 0, 0));
+    T(semop(sems, &up, 1));
+    T(syscall(SYS_kcmp, getpid(), getpid(), 6, 0, 0));
+    T(syscall(SYS_kcmp, getpid(), p, 6, 0, 0) > 0);
+    semctl(sems, 0, IPC_RMID);
+    kill(p, SIGKILL), waitpid(p, &st, 0);
 }
 
 static void run(void (*f)(void)) {

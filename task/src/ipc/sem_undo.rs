@@ -23,6 +23,10 @@ impl SemUndo {
     pub fn leave(&self) -> bool {
         self.users.fetch_sub(1, Ordering::AcqRel) == 1 && self.used.load(Ordering::Relaxed)
     }
+    /// Whether there is anything to tell it by: it has been used, or tasks share it.
+    pub fn exists(&self) -> bool {
+        self.used.load(Ordering::Relaxed) || self.users.load(Ordering::Relaxed) > 1
+    }
     pub(super) fn note_used(&self) {
         self.used.store(true, Ordering::Relaxed);
     }
