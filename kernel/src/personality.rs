@@ -1,7 +1,7 @@
 //! What `personality(2)` changes.
 
 use abi::task::personality::{
-    ADDR_NO_RANDOMIZE, PER_CLEAR_ON_SETID, PER_LINUX32, PER_MASK, READ_IMPLIES_EXEC, UNAME26,
+    ADDR_NO_RANDOMIZE, PER_CLEAR_ON_SETID, PER_LINUX32, PER_MASK, READ_IMPLIES_EXEC, STICKY_TIMEOUTS, UNAME26,
 };
 use alloc::format;
 use alloc::string::String;
@@ -30,6 +30,11 @@ pub(crate) fn implied(task: &Task, prot: Prot, possible: Prot) -> Prot {
     } else {
         Prot::NONE
     }
+}
+
+/// Whether `select(2)` and `ppoll(2)` leave the time as it is that they are given.
+pub(crate) fn keeps_timeouts(task: &Task) -> bool {
+    of(task) & STICKY_TIMEOUTS != 0
 }
 
 /// The machine's name.

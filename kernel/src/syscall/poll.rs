@@ -15,6 +15,7 @@ use super::SysResult;
 use super::signalfd::seen_by;
 use super::time::{read_timespec, timespec};
 use crate::current::{CurrentTask, WaitEnd};
+use crate::personality;
 use crate::restart::Restart;
 
 const MILLISECOND: u64 = 1_000_000;
@@ -195,7 +196,8 @@ pub(super) async fn ppoll(
     }
 }
 
-/// Stores what is left of the time, in the form that `form` gives it. Errors: `EFAULT`; then the call must not restart.
+/// Stores what is left of the time, in the form that `form` gives it. Errors: `EFAULT`, and `EINTR` where the personality keeps the time
+/// as it was; then the call must not restart.
 pub(super) fn store_left(
     cx: &CurrentTask,
     at: GuestAddr,
@@ -203,6 +205,7 @@ pub(super) fn store_left(
     form: impl Fn(Nanos) -> [u64; 2],
 ) -> Result<(), Errno> {
     match patience.left(cx) {
+        Some(_) if !at.is_null() && personality::keeps_timeouts(&cx.task.core) => Err(Errno::EINTR),
         Some(left) if !at.is_null() => cx.put(at, &form(left)),
         _ => Ok(()),
     }

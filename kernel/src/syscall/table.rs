@@ -229,7 +229,7 @@ syscalls! {
     131 sigaltstack(new: GuestAddr, old: GuestAddr) => sync signal::sigaltstack, Full;
     132 utime(path: UserPtr<c_char>, times: GuestAddr) => sync attributes::utime, Full;
     133 mknod(path: UserPtr<c_char>, mode: u32, dev: u32) => sync names::mknod, Full;
-    135 personality(persona: u32) => sync process::personality, Partial("other kinds of systems, and the flags but for addresses, names and READ_IMPLIES_EXEC, are kept without effect");
+    135 personality(persona: u32) => sync process::personality, Partial("other kinds of systems, and the flags but for addresses, names, times and READ_IMPLIES_EXEC, are kept without effect");
     136 ustat(dev: u32, out: GuestAddr) => sync statfs::ustat, Full;
     137 statfs(path: UserPtr<c_char>, buf: GuestAddr) => sync statfs::statfs, Full;
     138 fstatfs(fd: Fd, buf: GuestAddr) => sync statfs::fstatfs, Full;

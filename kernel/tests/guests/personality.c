@@ -1,13 +1,19 @@
 /* What personality(2) changes. The host prints the same. */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
+#include <sys/select.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +58,32 @@ static void what_is_readable_is_executable(void) {
     printf("shown: %s", text);
     personality(PER_LINUX);
     printf("later: %s\n", shown(mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)));
+}
+
+static void on_alarm(int s) { (void)s; }
+
+static void times(void) {
+    for (int sticky = 0; sticky < 2; sticky++) {
+        personality(sticky ? STICKY_TIMEOUTS : PER_LINUX);
+        struct timeval t = {0, 20000};
+        struct timespec ts = {0, 20000000};
+        int n = select(0, 0, 0, 0, &t);
+        printf("select %d: %ld\n", n, t.tv_usec);
+        n = ppoll(0, 0, &ts, 0);
+        /* What the library is given stays. */
+        printf("ppoll %d: %ld\n", n, ts.tv_nsec);
+        ts.tv_nsec = 20000000;
+        n = syscall(SYS_ppoll, 0, 0, &ts, 0, 8);
+        printf("the system call %d: %ld\n", n, ts.tv_nsec);
+        struct sigaction act = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+        sigaction(SIGALRM, &act, 0);
+        struct itimerval soon = {{0, 0}, {0, 1000}};
+        setitimer(ITIMER_REAL, &soon, 0);
+        t = (struct timeval){100, 0};
+        n = select(0, 0, 0, 0, &t);
+        printf("interrupted %d: %s, all %d\n", n, strerror(errno), t.tv_sec == 100);
+    }
+    personality(PER_LINUX);
 }
 
 static void names(void) {
@@ -100,6 +132,7 @@ int main(int argc, char **argv) {
     }
     need_proc();
     what_is_readable_is_executable();
+    times();
     names();
     addresses(argv[0], 0, "random");
     addresses(argv[0], ADDR_NO_RANDOMIZE | READ_IMPLIES_EXEC, "not random");
