@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use abi::Errno;
 use kcore::cred::UserNamespace;
@@ -16,7 +16,7 @@ use netstack::unix::{Transit, UnixDomain};
 use platform::{Platform, Sleeper};
 use task::futex::FutexTable;
 use task::{ExitStatus, GroupId, ProcessTable, ThreadGroup};
-use vfs::anon::inotify;
+use vfs::anon::{inotify, pipe};
 use vfs::{Vfs, make_dev};
 
 use crate::current::CurrentTask;
@@ -82,6 +82,7 @@ pub struct Kernel {
     devices: AtomicU32,
     lease_break_time: AtomicU32,
     inotify: Arc<inotify::Quotas>,
+    pipe_max_size: AtomicUsize,
     memfds: Result<Memfds, Errno>,
     vdso: Result<Vdso, Errno>,
 }
@@ -130,6 +131,7 @@ impl Kernel {
             devices: AtomicU32::new(OWN_DEVICES + 1),
             lease_break_time: AtomicU32::new(45),
             inotify: Arc::default(),
+            pipe_max_size: AtomicUsize::new(pipe::MAX_SIZE),
         })
     }
     /// What it runs on.
@@ -214,6 +216,15 @@ impl Kernel {
     /// How much users may watch.
     pub(crate) fn inotify(&self) -> &Arc<inotify::Quotas> {
         &self.inotify
+    }
+    /// Bytes that a pipe may be made to hold by who is not privileged.
+    pub(crate) fn pipe_max_size(&self) -> usize {
+        self.pipe_max_size.load(Ordering::Relaxed)
+    }
+    /// Sets that, to at least `bytes`. Errors: `EINVAL` if no pipe is so large.
+    pub(crate) fn set_pipe_max_size(&self, bytes: usize) -> Result<(), Errno> {
+        self.pipe_max_size.store(pipe::whole_size(bytes).ok_or(Errno::EINVAL)?, Ordering::Relaxed);
+        Ok(())
     }
     /// Seconds that the holder of a lease has to give it up; 0 for as many as it likes.
     pub(crate) fn lease_break_time(&self) -> u32 {

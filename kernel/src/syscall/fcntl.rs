@@ -84,7 +84,9 @@ fn set_pipe_size(cx: &CurrentTask, file: &OpenFile, bytes: u64) -> SysResult {
     let pipe = PipeEnd::of(file).ok_or(Errno::EBADF)?;
     let bytes =
         usize::try_from(u32::try_from(bytes).map_err(|_| Errno::EINVAL)?).map_err(|_| Errno::EINVAL)?;
-    Ok(pipe.set_size(bytes, cx.task.cred().has_cap_everywhere(Cap::SysResource))? as u64)
+    let privileged = cx.task.cred().has_cap_everywhere(Cap::SysResource);
+    let most = if privileged { usize::MAX } else { cx.kernel.pipe_max_size() };
+    Ok(pipe.set_size(bytes, most)? as u64)
 }
 
 /// How long written data will live: remembered with the inode. Errors: `EINVAL` for other values, `EFAULT`.

@@ -1,6 +1,6 @@
 //! What the system says about itself.
 
-use crate::harness::{both, same};
+use crate::harness::{both, prints_as_root, same};
 
 #[test]
 fn identity() {
@@ -87,5 +87,16 @@ fn there_are_no_block_devices_and_modules() {
 fn clocks_are_told_by_the_vdso() {
     same(
         "grep -o 'r-xp 00000000 00:00 0  *.vdso.' /proc/self/maps; grep -c 'r--p .*.vvar.$' /proc/self/maps",
+    );
+}
+
+#[test]
+fn root_sets_parameters_of_the_sandbox() {
+    prints_as_root(
+        "cd /proc/sys/fs; cat pipe-max-size; echo 5000 >pipe-max-size; cat pipe-max-size; \
+         echo -1 >pipe-max-size || echo refused; \
+         echo 1 >inotify/max_user_instances; cat inotify/max_user_instances; \
+         python3 -c 'import ctypes; c = ctypes.CDLL(None); print(c.inotify_init() > 0, c.inotify_init())'",
+        "1048576\n8192\nrefused\n1\nTrue -1\n",
     );
 }

@@ -140,6 +140,11 @@ pub struct PipeEnd {
     peer_opens: Option<u64>,
 }
 
+/// The size that a pipe has for `bytes`: a power of two, of a page at least. `None` if there is none so large.
+pub fn whole_size(bytes: usize) -> Option<usize> {
+    (bytes <= LIMIT).then(|| bytes.max(SEGMENT).next_power_of_two())
+}
+
 impl PipeEnd {
     /// Opens an end of `pipe`, of a FIFO perhaps, with the access mode of `flags`.
     pub(crate) fn open(pipe: &Arc<Pipe>, flags: u32, fifo: Option<()>) -> Arc<PipeEnd> {
@@ -192,17 +197,14 @@ impl PipeEnd {
     pub fn size(&self) -> usize {
         self.pipe.lock().ring.size()
     }
-    /// `F_SETPIPE_SZ`: at least `bytes`; says what it became. `privileged` is `CAP_SYS_RESOURCE`.
+    /// `F_SETPIPE_SZ`: at least `bytes`; says what it became. `most` is what the caller may have it grow to.
     ///
-    /// Errors: `EBUSY` if more is in use, `EPERM` above [`MAX_SIZE`], `EINVAL`.
-    pub fn set_size(&self, bytes: usize, privileged: bool) -> Result<usize, Errno> {
-        if bytes > LIMIT {
-            return Err(Errno::EINVAL);
-        }
-        let size = bytes.max(SEGMENT).next_power_of_two();
+    /// Errors: `EBUSY` if more is in use, `EPERM` above `most`, `EINVAL`.
+    pub fn set_size(&self, bytes: usize, most: usize) -> Result<usize, Errno> {
+        let size = whole_size(bytes).ok_or(Errno::EINVAL)?;
         let (grown, size) = {
             let mut s = self.pipe.lock();
-            if size > s.ring.size() && size > MAX_SIZE && !privileged {
+            if size > s.ring.size() && size > most {
                 return Err(Errno::EPERM);
             }
             let full = s.ring.is_full();
@@ -366,9 +368,12 @@ mod tests {
     fn sizes() {
         let (r, _w) = pair(0);
         let end = PipeEnd::of(&r).unwrap();
-        assert_eq!(end.set_size(5000, false), Ok(8192));
-        assert_eq!(end.set_size(MAX_SIZE + 1, false), Err(Errno::EPERM));
-        assert_eq!(end.set_size(MAX_SIZE + 1, true), Ok(2 * MAX_SIZE));
+        assert_eq!(end.set_size(5000, MAX_SIZE), Ok(8192));
+        assert_eq!(end.set_size(MAX_SIZE + 1, MAX_SIZE), Err(Errno::EPERM));
+        assert_eq!(end.set_size(MAX_SIZE + 1, usize::MAX), Ok(2 * MAX_SIZE));
+        assert_eq!(end.set_size(MAX_SIZE, 4096), Ok(MAX_SIZE), "nobody is kept from having less");
+        assert_eq!(end.set_size((1 << 31) + 1, usize::MAX), Err(Errno::EINVAL));
+        assert_eq!((whole_size(0), whole_size(4097)), (Some(4096), Some(8192)));
     }
 
     #[test]

@@ -10,7 +10,6 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use abi::Errno;
 use kcore::id::{Gid, Uid};
 use vfs::anon::inotify::Quotas;
-use vfs::anon::pipe;
 use vfs::fs::mqueue::{HARD_MSGMAX, HARD_MSGSIZEMAX, MqueueFs, MqueueLimits};
 
 use super::super::text::number;
@@ -71,7 +70,11 @@ pub(super) static PARAMETERS: &[Parameter] = &[
     fixed("fs/nr_open", |_| (1 << 20).to_string()),
     fixed("fs/overflowgid", |_| Gid::OVERFLOW.to_string()),
     fixed("fs/overflowuid", |_| Uid::OVERFLOW.to_string()),
-    fixed("fs/pipe-max-size", |_| pipe::MAX_SIZE.to_string()),
+    tunable(
+        "fs/pipe-max-size",
+        |a| a.kernel.pipe_max_size().to_string(),
+        |a, d| a.kernel.set_pipe_max_size(number(d)?),
+    ),
     // Pages of pipes are not counted for each user.
     fixed("fs/pipe-user-pages-hard", |_| "0".into()),
     fixed("fs/pipe-user-pages-soft", |_| "0".into()),
