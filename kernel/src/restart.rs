@@ -129,7 +129,7 @@ impl CurrentTask {
                 ERESTARTSYS if asks => self.call_again(self.regs.number()),
                 ERESTARTNOINTR => self.call_again(self.regs.number()),
                 ERESTARTSYS | ERESTARTNOHAND | ERESTART_RESTARTBLOCK => {
-                    self.regs.set_result(Errno::EINTR.to_ret())
+                    self.regs.set_result(Errno::EINTR.to_ret());
                 }
                 _ => {}
             }
