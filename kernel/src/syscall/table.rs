@@ -310,7 +310,7 @@ syscalls! {
     251 ioprio_set(which: i32, who: i32, ioprio: i32) => sync priority::ioprio_set, Partial("kept, without effect");
     252 ioprio_get(which: i32, who: i32) => sync priority::ioprio_get, Full;
     253 inotify_init() => sync inotify::inotify_init, Full;
-    254 inotify_add_watch(fd: Fd, path: UserPtr<c_char>, mask: u32) => sync inotify::inotify_add_watch, Partial("reading a directory is no event");
+    254 inotify_add_watch(fd: Fd, path: UserPtr<c_char>, mask: u32) => sync inotify::inotify_add_watch, Full;
     255 inotify_rm_watch(fd: Fd, watch: i32) => sync inotify::inotify_rm_watch, Full;
     257 openat(dir: Fd, path: UserPtr<c_char>, flags: u32, mode: u32) => async open::openat, Full;
     258 mkdirat(dir: Fd, path: UserPtr<c_char>, mode: u32) => sync names::mkdirat, Full;
