@@ -2,7 +2,6 @@
 
 use abi::Errno;
 use kcore::addr::GuestAddr;
-use kcore::sync::Mutex;
 use kcore::wait::WaitSet;
 use platform::{FpuState, UserRegs};
 use task::ExitStatus;
@@ -66,7 +65,7 @@ impl CurrentTask {
         let core = self.task.core.clone();
         let caps = self.kernel.host().platform.caps();
         let layout = xsave_layout(caps.xsave_size, caps.xfeatures);
-        let fpu = Mutex::get_mut(&mut self.thread).fpu().0.clone();
+        let fpu = self.thread.get_mut().copy_fpu().0;
         let mut frame = to_frame(&self.regs.get());
         frame.eflags = self.own_eflags();
         (frame.trapno, frame.err) = (self.exception.trapno, self.exception.error);
@@ -77,6 +76,8 @@ impl CurrentTask {
             Ok(()) => {
                 from_frame(self.regs.get_mut(), &frame);
                 self.force_steps();
+                // As `fpu__clear_user_states` does for handlers: they begin with rounding modes and masks of their own.
+                self.thread.get_mut().reset_fpu();
                 core.enter_handler(info.signal, action);
             }
             // A handler of the very signal that says so would have no room either.
@@ -105,9 +106,10 @@ impl CurrentTask {
         core.sigprocmask(task::signal::SigmaskHow::Set, back.mask);
         // An alternate stack that is not valid any more stays as it is.
         core.set_altstack(back.altstack, rsp).ok();
-        let fpu: &mut FpuState = Mutex::get_mut(&mut self.thread).fpu();
-        if let Some(saved) = back.fpu {
-            fpu.0 = saved;
+        let thread = self.thread.get_mut();
+        match back.fpu {
+            Some(saved) => thread.set_fpu(FpuState(saved)),
+            None => thread.reset_fpu(),
         }
         Ok(())
     }

@@ -78,7 +78,7 @@ impl CurrentTask {
         if core::mem::take(&mut self.stepping.forced) {
             self.regs.get_mut().eflags &= !TF;
         }
-        let fpu = self.thread.get_mut().fpu().clone();
+        let fpu = self.thread.get_mut().copy_fpu();
         *slot.0.lock() = Some(Registers { regs: self.regs.get(), fpu, debug: self.stepping.debug });
     }
     fn take_registers(&mut self) {
@@ -86,9 +86,9 @@ impl CurrentTask {
         let Some(slot) = core.resources::<Resources>().map(Resources::stopped) else { return };
         let Some(shown) = slot.0.lock().take() else { return };
         self.regs.set(shown.regs);
-        let fpu = self.thread.get_mut().fpu();
-        if *fpu != shown.fpu {
-            *fpu = shown.fpu;
+        let thread = self.thread.get_mut();
+        if thread.copy_fpu() != shown.fpu {
+            thread.set_fpu(shown.fpu);
         }
         let mode = self.kernel.processes().ptrace_mode(&core);
         // What only a tracer can set ends with it.

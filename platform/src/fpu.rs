@@ -113,6 +113,14 @@ impl FpuLayout {
         state
     }
 
+    /// How much of a state the processor looks at when it loads it: the rest is of parts in their initial state.
+    #[cfg(feature = "systrap")]
+    pub(crate) fn used(&self, state: &FpuState) -> usize {
+        let present = u64_at(&state.0, HEADER);
+        let parts = self.parts.iter().filter(|(feature, _)| present >> feature & 1 != 0);
+        parts.map(|(_, part)| part.end).max().unwrap_or(HEADER_END).min(state.0.len())
+    }
+
     /// The state that a new thread has: all registers zero, exceptions masked.
     pub(crate) fn initial(&self) -> FpuState {
         let mut b = vec![0; self.size];

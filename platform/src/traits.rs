@@ -170,6 +170,16 @@ pub trait GuestThread: Send {
     fn kicker(&self) -> Arc<dyn Kick>;
     /// The floating-point state, fetched lazily; changes made through it are loaded before the guest next runs.
     fn fpu(&mut self) -> &mut FpuState;
+    /// The floating-point state, to be looked at only: the guest goes on with what it has.
+    fn copy_fpu(&mut self) -> FpuState {
+        self.fpu().clone()
+    }
+    /// Replaces the floating-point state, whatever it is now.
+    fn set_fpu(&mut self, state: FpuState) {
+        *self.fpu() = state;
+    }
+    /// Makes the floating-point state that of a new thread.
+    fn reset_fpu(&mut self);
     /// Says what the backend may answer without a trap from now on, as the thread's identity was when
     /// [`Kick::identity_epoch`] was `epoch`. Not to be called while a call of `poll_run` is pending. Default: all calls trap.
     fn set_identity(&mut self, identity: &Identity, epoch: u64) {

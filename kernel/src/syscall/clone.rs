@@ -221,7 +221,7 @@ fn reserve_pidfd(cx: &CurrentTask, plan: &Plan) -> Result<(Fd, Arc<Pidfd>), Errn
 fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTask), Errno> {
     let kernel = cx.kernel.clone();
     // First, while the thread still waits for its answer: later it may sleep, and would have to be woken for this.
-    let fpu = cx.thread.get_mut().fpu().0.clone();
+    let fpu = cx.thread.get_mut().copy_fpu();
     let own = cx.task.parts();
     let cred = cx.task.cred();
     let new = namespace::make(&kernel, own, &cred, plan.flags)?;
@@ -246,7 +246,7 @@ fn make(cx: &mut CurrentTask, plan: &Plan) -> Result<(Arc<task::Task>, CurrentTa
     };
     let spec = CloneSpec { ns: Some(pids), cred: new.cred, ..plan.spec() };
     let mut thread = kernel.host().platform.new_thread(&parts.memory.space)?;
-    thread.fpu().0 = fpu;
+    thread.set_fpu(fpu);
     let core = kernel.processes().fork(&cx.task.core, spec, Resources::new(parts.clone()))?;
     parts.undo.enter();
     if !plan.has(CLONE_THREAD) {

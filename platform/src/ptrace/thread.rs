@@ -156,6 +156,14 @@ impl GuestThread for PtraceThread {
         })
     }
 
+    fn set_fpu(&mut self, state: FpuState) {
+        self.fpu = Some(state);
+    }
+
+    fn reset_fpu(&mut self) {
+        self.fpu = Some(self.stub.tracer.layout.initial());
+    }
+
     fn set_space(&mut self, space: &Arc<dyn GuestSpace>) -> Result<(), Errno> {
         let space = super::own_space(&self.stub.tracer, &**space)?;
         let old = {
@@ -169,7 +177,7 @@ impl GuestThread for PtraceThread {
         };
         self.end_stub_thread(old);
         self.stub = space.stub.clone();
-        self.fpu = Some(self.stub.tracer.layout.initial());
+        self.reset_fpu();
         Ok(())
     }
 }

@@ -249,6 +249,9 @@ impl GuestThread for SimThread {
     fn fpu(&mut self) -> &mut FpuState {
         &mut self.fpu
     }
+    fn reset_fpu(&mut self) {
+        self.fpu = super::initial_fpu();
+    }
     fn set_space(&mut self, space: &Arc<dyn GuestSpace>) -> Result<(), Errno> {
         self.space = super::own_space(space)?;
         self.frames.clear();

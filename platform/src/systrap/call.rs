@@ -99,8 +99,8 @@ impl Frame<'_> {
     }
 
     /// Puts a state in place for [`STATE_LOAD`], which must be acceptable to the host.
-    pub(super) fn set_saved_fpu(&self, state: &FpuState) {
-        self.control.copy_in(self.area + AREA_FPU, &state.0);
+    pub(super) fn set_saved_fpu(&self, state: &FpuState, layout: &FpuLayout) {
+        self.control.copy_in(self.area + AREA_FPU, &state.0[..layout.used(state)]);
         self.control.store(self.area + LOAD_FPU, 1);
     }
 

@@ -176,11 +176,11 @@ impl Frame<'_> {
     }
 
     /// Puts floating-point state in place, which must be acceptable to the host. Errors: as [`Frame::registers`].
-    pub(super) fn set_fpu(&self, state: &FpuState) -> Result<(), Errno> {
+    pub(super) fn set_fpu(&self, state: &FpuState, layout: &FpuLayout) -> Result<(), Errno> {
         let at = self.fpstate(state.0.len() as u64)?;
         // The words between are the host's own.
         self.control.copy_in(at, state.0.get(..464).ok_or(Errno::EINVAL)?);
-        self.control.copy_in(at + 512, state.0.get(512..).ok_or(Errno::EINVAL)?);
+        self.control.copy_in(at + 512, state.0.get(512..layout.used(state)).ok_or(Errno::EINVAL)?);
         Ok(())
     }
 

@@ -104,14 +104,14 @@ impl SystrapThread {
             if self.trapped == Trapped::Call {
                 frame.set_call_registers(&regs);
                 if let Some(fpu) = fpu {
-                    frame.set_saved_fpu(&fpu);
+                    frame.set_saved_fpu(&fpu, &self.handle.layout);
                 }
                 self.loading = true;
                 state = STATE_LOAD;
             } else {
                 frame.set_registers(&regs)?;
                 if let Some(fpu) = fpu {
-                    frame.set_fpu(&fpu)?;
+                    frame.set_fpu(&fpu, &self.handle.layout)?;
                 }
                 self.loading = false;
             }
@@ -179,6 +179,23 @@ impl SystrapThread {
         self.tenant.set_running(false);
         self.phase = Phase::Idle;
         Poll::Ready(result)
+    }
+
+    /// The state in the seat, or where who took the seat has put it.
+    fn fetch_fpu(&mut self) -> FpuState {
+        let handle = &self.handle;
+        if self.tenant.is_away() {
+            if let Some(state) = self.space.seats.state_of(&self.tenant, &handle.layout) {
+                return state;
+            }
+            self.tenant.sit(self.host.as_ref());
+        }
+        let current = self.host.as_ref().and_then(|t| match self.trapped {
+            Trapped::Signal => t.frame().fpu(&handle.layout).ok(),
+            Trapped::Call => t.save_fpu(&handle.layout).ok(),
+            Trapped::Lost => None,
+        });
+        current.unwrap_or_else(|| handle.layout.initial())
     }
 
     fn release_host(&mut self) {
@@ -324,22 +341,26 @@ impl GuestThread for SystrapThread {
     }
 
     fn fpu(&mut self) -> &mut FpuState {
-        let handle = &self.handle;
-        if self.fpu.is_none() && self.tenant.is_away() {
-            self.fpu = self.space.seats.state_of(&self.tenant, &handle.layout);
-            if self.fpu.is_none() {
-                self.tenant.sit(self.host.as_ref());
-            }
+        if self.fpu.is_none() {
+            self.fpu = Some(self.fetch_fpu());
         }
-        let (host, trapped) = (&self.host, self.trapped);
-        self.fpu.get_or_insert_with(|| {
-            let current = host.as_ref().and_then(|t| match trapped {
-                Trapped::Signal => t.frame().fpu(&handle.layout).ok(),
-                Trapped::Call => t.save_fpu(&handle.layout).ok(),
-                Trapped::Lost => None,
-            });
-            current.unwrap_or_else(|| handle.layout.initial())
-        })
+        self.fpu.get_or_insert_default()
+    }
+
+    fn copy_fpu(&mut self) -> FpuState {
+        // What another thread's seat gave out is there no more.
+        if self.fpu.is_some() || self.tenant.is_away() {
+            return self.fpu().clone();
+        }
+        self.fetch_fpu()
+    }
+
+    fn set_fpu(&mut self, state: FpuState) {
+        self.fpu = Some(state);
+    }
+
+    fn reset_fpu(&mut self) {
+        self.fpu = Some(self.handle.layout.initial());
     }
 
     fn set_space(&mut self, space: &Arc<dyn GuestSpace>) -> Result<(), Errno> {

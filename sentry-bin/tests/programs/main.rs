@@ -15,5 +15,6 @@ mod identity;
 mod python;
 mod scripting;
 mod shell;
+mod signals;
 mod system;
 mod versioning;
