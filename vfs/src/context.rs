@@ -55,7 +55,7 @@ pub struct FsView {
 }
 
 /// A task's view of the tree, shared by tasks that were cloned with `CLONE_FS`.
-pub struct FsContext(Mutex<FsView>);
+pub struct FsContext(Mutex<Arc<FsView>>);
 
 impl FsContext {
     /// Starts at the root of `ns`.
@@ -65,19 +65,30 @@ impl FsContext {
     }
     /// With this view.
     pub fn from_view(view: FsView) -> Arc<FsContext> {
-        Arc::new(FsContext(Mutex::new(&FS, view)))
+        Arc::new(FsContext(Mutex::new(&FS, Arc::new(view))))
     }
     /// A copy, for `clone` without `CLONE_FS` and `unshare`.
     pub fn fork(&self) -> Arc<FsContext> {
-        FsContext::from_view(self.view())
+        Arc::new(FsContext(Mutex::new(&FS, self.view())))
     }
-    /// The view now.
-    pub fn view(&self) -> FsView {
+    /// The view now. Each path operation looks at it, so it is shared until something changes.
+    pub fn view(&self) -> Arc<FsView> {
         self.0.lock().clone()
+    }
+    fn change<R>(&self, f: impl FnOnce(&mut FsView) -> R) -> R {
+        let (old, result) = {
+            let mut now = self.0.lock();
+            let mut new = FsView::clone(&now);
+            let result = f(&mut new);
+            (core::mem::replace(&mut *now, Arc::new(new)), result)
+        };
+        // What it held goes without the lock.
+        drop(old);
+        result
     }
     /// Sets the umask, and says what it was.
     pub fn set_umask(&self, umask: u32) -> u32 {
-        core::mem::replace(&mut self.0.lock().umask, umask & 0o777)
+        self.change(|v| core::mem::replace(&mut v.umask, umask & 0o777))
     }
     /// The umask.
     pub fn umask(&self) -> u32 {
@@ -85,19 +96,17 @@ impl FsContext {
     }
     /// Sets the working directory; the caller has checked it.
     pub fn set_cwd(&self, cwd: Path) {
-        let old = core::mem::replace(&mut self.0.lock().cwd, cwd);
-        drop(old);
+        self.change(|v| v.cwd = cwd);
     }
     /// Sets the root; the caller has checked it.
     pub fn set_root(&self, root: Path) {
-        let old = core::mem::replace(&mut self.0.lock().root, root);
-        drop(old);
+        self.change(|v| v.root = root);
     }
     /// Changes the whole view (`setns`, `unshare(CLONE_NEWNS)`).
     pub fn update(&self, f: impl FnOnce(&mut FsView)) {
-        let mut new = self.view();
+        let mut new = FsView::clone(&self.view());
         f(&mut new);
-        let old = core::mem::replace(&mut *self.0.lock(), new);
+        let old = core::mem::replace(&mut *self.0.lock(), Arc::new(new));
         drop(old);
     }
 }

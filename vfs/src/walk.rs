@@ -3,11 +3,14 @@
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
+use core::sync::atomic::Ordering;
 
 use crate::Errno;
 use crate::attr::FileKind;
 use crate::consts::*;
 use crate::context::OpCtx;
+use crate::dentry::Dentry;
 use crate::inode::MagicLink;
 use crate::open_file::OpenFile;
 use crate::path::Path;
@@ -32,10 +35,32 @@ pub enum Last {
     DotDot,
 }
 
+/// As [`Last`], with the name still in the path.
+enum End {
+    Name { at: Range<usize>, slash: bool },
+    Dot,
+    DotDot,
+}
+
+/// A name in the directory where a walk stands.
+struct Child {
+    dentry: Arc<Dentry>,
+    /// What is mounted there.
+    covered: Option<Path>,
+    /// Whether its attributes were seen when it was found.
+    seen: bool,
+}
+
+impl Child {
+    fn kind(&self) -> FileKind {
+        self.covered.as_ref().map_or(&self.dentry, |top| &top.dentry).inode().kind()
+    }
+}
+
 /// A walk in progress.
 pub struct Walk<'a> {
     ctx: &'a OpCtx<'a>,
-    root: Path,
+    root: &'a Path,
     cur: Path,
     buf: Cow<'a, [u8]>,
     pos: usize,
@@ -57,8 +82,8 @@ impl<'a> Walk<'a> {
             return Err(Errno::ENAMETOOLONG);
         }
         let scoped = resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) != 0;
-        let root = if scoped { ctx.start().clone() } else { ctx.view.root.clone() };
-        let mut cur = ctx.start().clone();
+        let root = if scoped { ctx.start() } else { &ctx.view.root };
+        let mut cur = ctx.start();
         if path[0] == b'/' {
             if resolve & RESOLVE_BENEATH != 0 {
                 return Err(Errno::EXDEV);
@@ -66,8 +91,9 @@ impl<'a> Walk<'a> {
             if resolve & RESOLVE_NO_XDEV != 0 && !Arc::ptr_eq(&root.mount, &cur.mount) {
                 return Err(Errno::EXDEV);
             }
-            cur = root.clone();
+            cur = root;
         }
+        let cur = cur.clone();
         Ok(Walk {
             ctx,
             root,
@@ -82,7 +108,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The next component and whether it is the last, and whether a slash follows.
-    fn next(&mut self) -> Option<(core::ops::Range<usize>, bool, bool)> {
+    fn next(&mut self) -> Option<(Range<usize>, bool, bool)> {
         while self.buf.get(self.pos) == Some(&b'/') {
             self.pos += 1;
         }
@@ -110,7 +136,7 @@ impl<'a> Walk<'a> {
     fn dotdot(&mut self) -> Result<(), Errno> {
         let mut at = self.cur.clone();
         loop {
-            if at.same(&self.root) {
+            if at.same(self.root) {
                 return if self.resolve & RESOLVE_BENEATH != 0 { Err(Errno::EXDEV) } else { self.moved(at) };
             }
             if !Arc::ptr_eq(&at.dentry, at.mount.root()) {
@@ -126,12 +152,30 @@ impl<'a> Walk<'a> {
         self.moved(top)
     }
 
-    /// The child `name` of the current place, with what is mounted there, and whether its attributes were seen for that.
-    fn child(&self, name: &[u8]) -> Result<(Path, bool), Errno> {
+    /// The child `name` of the current place. Errors: the file system's.
+    fn child(&self, name: &[u8]) -> Result<Child, Errno> {
         let (dentry, seen) = self.cur.dentry.child(self.cur.mount.superblock(), name)?;
-        let top = self.ctx.view.ns.top(Path { mount: self.cur.mount.clone(), dentry });
-        let covered = !Arc::ptr_eq(&top.mount, &self.cur.mount);
-        Ok((top, seen && !covered))
+        let mut covered = None;
+        if dentry.mounted.load(Ordering::Acquire) > 0 {
+            let top = self.ctx.view.ns.top(Path { mount: self.cur.mount.clone(), dentry: dentry.clone() });
+            covered = Some(top).filter(|top| !Arc::ptr_eq(&top.mount, &self.cur.mount));
+        }
+        Ok(Child { dentry, covered, seen })
+    }
+    /// Where a child of the current place is.
+    fn place(&self, child: Child) -> Path {
+        child.covered.unwrap_or_else(|| Path { mount: self.cur.mount.clone(), dentry: child.dentry })
+    }
+    /// Goes on to a child of the current place. Errors: `EXDEV` if it is in another mount and must not be.
+    fn enter(&mut self, child: Child) -> Result<(), Errno> {
+        match child.covered {
+            Some(top) => self.moved(top)?,
+            None => {
+                self.cur.dentry = child.dentry;
+                self.seen = child.seen;
+            }
+        }
+        Ok(())
     }
 
     fn search(&self) -> Result<(), Errno> {
@@ -178,8 +222,7 @@ impl<'a> Walk<'a> {
             if self.resolve & RESOLVE_BENEATH != 0 {
                 return Err(Errno::EXDEV);
             }
-            let root = self.root.clone();
-            self.moved(root)?;
+            self.moved(self.root.clone())?;
         }
         let mut buf = target;
         buf.extend_from_slice(&self.buf[self.pos..]);
@@ -195,27 +238,39 @@ impl<'a> Walk<'a> {
     ///
     /// Errors: those of `path_resolution(7)`.
     pub fn to_parent(&mut self) -> Result<Last, Errno> {
+        Ok(match self.to_end()? {
+            End::Dot => Last::Dot,
+            End::DotDot => Last::DotDot,
+            End::Name { at, slash } => Last::Name { name: self.buf[at].to_vec(), slash },
+        })
+    }
+
+    /// As [`Walk::to_parent`]; the name stays where it is.
+    fn to_end(&mut self) -> Result<End, Errno> {
         loop {
-            let Some((range, last, slash)) = self.next() else {
-                return Ok(Last::Dot);
+            let Some((at, last, slash)) = self.next() else {
+                return Ok(End::Dot);
             };
             self.search()?;
-            let name: &[u8] = &self.buf[range.clone()];
+            let name: &[u8] = &self.buf[at.clone()];
             match name {
-                b"." if last => return Ok(Last::Dot),
+                b"." if last => return Ok(End::Dot),
                 b"." => continue,
-                b".." if last => return Ok(Last::DotDot),
+                b".." if last => return Ok(End::DotDot),
                 b".." => {
                     self.dotdot()?;
                     continue;
                 }
-                n if last => return Ok(Last::Name { name: n.to_vec(), slash }),
+                _ if last => return Ok(End::Name { at, slash }),
                 _ => {}
             }
-            let (child, _) = self.child(name)?;
-            match child.inode().kind() {
-                FileKind::Symlink => self.follow(&child)?,
-                FileKind::Directory => self.moved(child)?,
+            let child = self.child(name)?;
+            match child.kind() {
+                FileKind::Symlink => {
+                    let link = self.place(child);
+                    self.follow(&link)?;
+                }
+                FileKind::Directory => self.enter(child)?,
                 _ => return Err(Errno::ENOTDIR),
             }
         }
@@ -224,23 +279,19 @@ impl<'a> Walk<'a> {
     /// Walks to the end. Errors: those of `path_resolution(7)`; `ELOOP` never for a last link that is not followed.
     pub fn finish(&mut self, follow: bool) -> Result<(), Errno> {
         loop {
-            match self.to_parent()? {
-                Last::Dot => return Ok(()),
-                Last::DotDot => return self.dotdot(),
-                Last::Name { name, slash } => {
-                    let (child, seen) = self.child(&name)?;
-                    match child.inode().kind() {
+            match self.to_end()? {
+                End::Dot => return Ok(()),
+                End::DotDot => return self.dotdot(),
+                End::Name { at, slash } => {
+                    let child = self.child(&self.buf[at])?;
+                    match child.kind() {
                         FileKind::Symlink if follow || slash => {
-                            self.follow(&child)?;
-                            continue;
+                            let link = self.place(child);
+                            self.follow(&link)?;
                         }
-                        FileKind::Directory => {}
-                        _ if slash => return Err(Errno::ENOTDIR),
-                        _ => {}
+                        kind if slash && kind != FileKind::Directory => return Err(Errno::ENOTDIR),
+                        _ => return self.enter(child),
                     }
-                    self.moved(child)?;
-                    self.seen = seen;
-                    return Ok(());
                 }
             }
         }
@@ -254,6 +305,10 @@ impl<'a> Walk<'a> {
     pub fn here(&self) -> &Path {
         &self.cur
     }
+    /// Where the walk stands; it ends there.
+    pub(crate) fn into_here(self) -> Path {
+        self.cur
+    }
     /// The open file without a name on which the walk stands, if so.
     pub fn file(&self) -> Option<&Arc<OpenFile>> {
         self.file.as_ref()
@@ -265,6 +320,6 @@ impl<'a> Walk<'a> {
         self.seen
     }
     pub(crate) fn look(&self, name: &[u8]) -> Result<Path, Errno> {
-        Ok(self.child(name)?.0)
+        Ok(self.place(self.child(name)?))
     }
 }

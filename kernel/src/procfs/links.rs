@@ -36,7 +36,7 @@ pub(super) fn exe(of: &TaskRef) -> PseudoNode {
 pub(super) fn shown_path(path: &Path, caller: &Caller<'_>) -> Vec<u8> {
     let task: Option<&task::Task> = caller.task_as();
     let fs = task.and_then(|t| t.resources::<Resources>()?.fs());
-    let root = fs.map_or_else(|| path.mount.root_path(), |fs| fs.view().root);
+    let root = fs.map_or_else(|| path.mount.root_path(), |fs| fs.view().root.clone());
     path_name(path, &root).0
 }
 
@@ -50,8 +50,8 @@ impl Place {
     fn path(&self, caller: &Caller<'_>) -> Result<Path, Errno> {
         self.of.check_access(caller)?;
         let path = match self.which {
-            Which::Cwd => self.of.view().map(|v| v.cwd),
-            Which::Root => self.of.view().map(|v| v.root),
+            Which::Cwd => self.of.view().map(|v| v.cwd.clone()),
+            Which::Root => self.of.view().map(|v| v.root.clone()),
             Which::Exe => self.of.resources().and_then(Resources::image).map(|i| i.exe()),
         };
         path.ok_or(Errno::ENOENT)

@@ -15,7 +15,7 @@ use super::text::Text;
 pub(super) fn maps(of: &TaskRef) -> Result<Vec<u8>, Errno> {
     let mut t = Text::default();
     let Some(mm) = of.mm() else { return Ok(Vec::new()) };
-    let root = of.view().map(|v| v.root);
+    let root = of.view().map(|v| v.root.clone());
     for vma in mm.vmas() {
         header(&mut t, &vma, root.as_ref());
     }

@@ -55,7 +55,7 @@ impl PseudoFile for Table {
         Ok(t.into_bytes())
     }
     fn open(self: Arc<Self>, _: u32, _: &Caller<'_>) -> IoResult<Arc<dyn FileOps>> {
-        let ns = self.of.view().ok_or(Errno::EINVAL)?.ns;
+        let ns = self.of.view().ok_or(Errno::EINVAL)?.ns.clone();
         let seen = AtomicU64::new(ns.changes());
         let content = snapshot(move || self.content(), |_, _| Err(Errno::EINVAL));
         Ok(Arc::new(OpenTable { content, ns, seen }))

@@ -15,7 +15,7 @@ type Get = fn(&TaskRef, &Parts) -> Namespace;
 
 const KINDS: [(&str, Get); 6] = [
     ("ipc", |_, p| Namespace::Ipc(p.ipc.clone())),
-    ("mnt", |_, p| Namespace::Mount(p.fs.view().ns)),
+    ("mnt", |_, p| Namespace::Mount(p.fs.view().ns.clone())),
     ("pid", |t, _| Namespace::Pid(t.task.pid_ns())),
     ("pid_for_children", |_, p| Namespace::Pid(p.pids.clone())),
     ("user", |t, _| Namespace::User(t.task.cred().user_ns.clone())),

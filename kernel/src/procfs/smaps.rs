@@ -15,7 +15,7 @@ use super::text::{Text, line, number};
 pub(super) fn smaps(of: &TaskRef) -> Result<Vec<u8>, Errno> {
     let mut t = Text::default();
     let Some(mm) = of.mm() else { return Ok(Vec::new()) };
-    let root = of.view().map(|v| v.root);
+    let root = of.view().map(|v| v.root.clone());
     for (vma, used) in mm.vma_usage() {
         header(&mut t, &vma, root.as_ref());
         let size = vma.range.end().0 - vma.range.start().0;

@@ -54,7 +54,7 @@ impl TaskRef {
         self.resources()?.mm()
     }
     /// Its view of the tree; `None` if it has ended.
-    pub(super) fn view(&self) -> Option<FsView> {
+    pub(super) fn view(&self) -> Option<Arc<FsView>> {
         Some(self.resources()?.fs()?.view())
     }
     /// Whether the caller may look into it. Errors: `EACCES`.

@@ -84,7 +84,7 @@ pub(super) async fn execveat(
         match start {
             Some(place) => ProgramName::At { fd: dir, dir: place, path, follow },
             None if follow => ProgramName::Path(path),
-            None => ProgramName::At { fd: dir, dir: cx.task.fs().view().cwd, path, follow },
+            None => ProgramName::At { fd: dir, dir: cx.task.fs().view().cwd.clone(), path, follow },
         }
     };
     execute(cx, name, argv, envp, flags & AT_EXECVE_CHECK != 0).await

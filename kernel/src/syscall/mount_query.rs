@@ -70,7 +70,7 @@ fn namespace(cx: &CurrentTask, who: &Caller, request: &MntIdReq) -> Result<Arc<M
         }
         (id, 0) => {
             let all = cx.kernel.processes().tasks();
-            let views = all.iter().filter_map(|t| Some(t.resources::<Resources>()?.fs()?.view().ns));
+            let views = all.iter().filter_map(|t| Some(t.resources::<Resources>()?.fs()?.view().ns.clone()));
             let numbers = cx.kernel.namespace_numbers();
             let found = views.into_iter().find(|ns| numbers.of(&Namespace::Mount(ns.clone())) == id);
             found.ok_or(Errno::ENOENT)?

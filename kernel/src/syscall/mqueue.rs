@@ -43,7 +43,7 @@ impl Directory {
         let mount = cx.task.parts().ipc.mqueue_mount.clone();
         let caller = Caller::new(cx);
         let root = Path { dentry: mount.root().clone(), mount };
-        let view = FsView { root: root.clone(), cwd: root.clone(), ..caller.view.clone() };
+        let view = FsView { root: root.clone(), cwd: root.clone(), ..FsView::clone(&caller.view) };
         Directory { caller, root, view }
     }
     fn ctx<'a>(&'a self, cx: &'a CurrentTask) -> OpCtx<'a> {

@@ -22,7 +22,7 @@ pub(super) const AT_FDCWD: Fd = Fd(open::AT_FDCWD);
 
 /// A task's view and credentials, held for one call.
 pub(super) struct Caller {
-    pub(super) view: FsView,
+    pub(super) view: Arc<FsView>,
     pub(super) cred: Arc<Credentials>,
 }
 

@@ -97,7 +97,7 @@ impl Builder {
     pub(crate) fn namespace(self) -> Arc<MountNamespace> {
         self.ns
     }
-    fn view(&self) -> FsView {
+    fn view(&self) -> Arc<FsView> {
         FsContext::new(self.ns.clone()).view()
     }
     fn new_tmpfs(&self, mode: u32) -> Result<Arc<TmpFs>> {

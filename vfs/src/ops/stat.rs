@@ -45,8 +45,8 @@ pub fn find(ctx: &OpCtx<'_>, path: &[u8], follow: bool) -> Result<Found, Errno> 
     w.finish(follow)?;
     Ok(match w.file() {
         Some(f) if f.path().is_none() => Found::File(f.clone()),
-        _ if w.has_seen() => Found::Seen(w.here().clone()),
-        _ => Found::Place(w.here().clone()),
+        _ if w.has_seen() => Found::Seen(w.into_here()),
+        _ => Found::Place(w.into_here()),
     })
 }
 

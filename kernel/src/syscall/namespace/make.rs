@@ -6,7 +6,7 @@ use abi::Errno;
 use abi::task::clone::*;
 use kcore::cred::{Cap, CapSet, Credentials, UserNamespace};
 use task::PidNamespace;
-use vfs::FsContext;
+use vfs::{FsContext, FsView};
 
 use crate::ipc::Ipc;
 use crate::kernel::Kernel;
@@ -70,7 +70,7 @@ pub(in crate::syscall) fn make(
         made.ipc = Some(kernel.new_ipc(owner.clone()));
     }
     if flags & CLONE_NEWNS != 0 {
-        let mut view = own.fs.view();
+        let mut view = FsView::clone(&own.fs.view());
         let (ns, map) = view.ns.copy(owner.parent.is_some().then(|| owner.clone()));
         (view.root, view.cwd) = (map.remap(&view.root), map.remap(&view.cwd));
         view.ns = ns;

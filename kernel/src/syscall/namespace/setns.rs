@@ -65,7 +65,7 @@ fn of_process(cx: &CurrentTask, pidfd: &Pidfd, kinds: u64) -> Result<Vec<Namespa
     let parts = to.resources::<Resources>().and_then(Resources::parts).ok_or(Errno::ESRCH)?;
     let all = [
         Namespace::User(to.cred().user_ns.clone()),
-        Namespace::Mount(parts.fs.view().ns),
+        Namespace::Mount(parts.fs.view().ns.clone()),
         Namespace::Uts(parts.uts),
         Namespace::Ipc(parts.ipc),
         Namespace::Pid(to.pid_ns()),

@@ -3,7 +3,7 @@
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kcore::cred::Credentials;
 use kcore::io::{IoError, IoResult};
@@ -49,6 +49,8 @@ pub(super) struct OverlayInode {
     pub(super) copying: Mutex<()>,
     /// Its number; known without a lock of low rank, because faults ask for it.
     ino: AtomicU64,
+    /// It is its lower file as it is, neither copied up nor removed: so are most, and each step of a path walk asks.
+    is_lower: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -103,6 +105,7 @@ impl OverlayInode {
                 lowers,
                 copying: Mutex::new(&COPYING, ()),
                 ino: AtomicU64::new(ino),
+                is_lower: AtomicBool::new(upper.is_none()),
                 state: Mutex::new(
                     &STATE,
                     State {
@@ -132,11 +135,11 @@ impl OverlayInode {
     }
     /// What stands for it in the upper tree, once it is copied up.
     pub(super) fn upper(&self) -> Option<Arc<dyn Inode>> {
-        self.state.lock().upper.clone()
+        if self.is_lower.load(Ordering::Acquire) { None } else { self.state.lock().upper.clone() }
     }
     /// What its attributes and content come from: the upper file, or else the topmost lower one.
     pub(super) fn real(&self) -> Arc<dyn Inode> {
-        let upper = self.state.lock().upper.clone();
+        let upper = self.upper();
         // One of both is there: `make` saw to it.
         upper.unwrap_or_else(|| self.lowers[0].1.clone())
     }
@@ -149,11 +152,15 @@ impl OverlayInode {
                 if names > 1 && self.shared.note_removed(lower, names) {
                     return Ok(());
                 }
-                self.state.lock().removed = true;
+                self.note_removed();
             }
-            (None, _) => self.state.lock().removed = true,
+            (None, _) => self.note_removed(),
         }
         Ok(())
+    }
+    fn note_removed(&self) {
+        self.state.lock().removed = true;
+        self.is_lower.store(false, Ordering::Release);
     }
     /// Where it was found, while it is not copied up.
     pub(super) fn place(&self) -> Option<(Arc<OverlayInode>, Vec<u8>)> {
@@ -164,9 +171,12 @@ impl OverlayInode {
         &self,
         of: impl FnOnce(&Arc<dyn Inode>) -> Result<InodeAttr, Errno>,
     ) -> Result<InodeAttr, Errno> {
-        let (upper, removed) = {
-            let s = self.state.lock();
-            (s.upper.clone(), s.removed)
+        let (upper, removed) = match self.is_lower.load(Ordering::Acquire) {
+            true => (None, false),
+            false => {
+                let s = self.state.lock();
+                (s.upper.clone(), s.removed)
+            }
         };
         let merged = self.is_dir() && self.lowers.len() + usize::from(upper.is_some()) > 1;
         let real = upper.as_ref().unwrap_or_else(|| &self.lowers[0].1);
@@ -196,6 +206,7 @@ impl OverlayInode {
         let (place, mapping) = {
             let mut s = self.state.lock();
             s.upper = Some(upper.clone());
+            self.is_lower.store(false, Ordering::Release);
             self.ino.store(ino, Ordering::Relaxed);
             (s.place.take(), s.mapping.upgrade())
         };
@@ -242,7 +253,6 @@ impl Inode for OverlayInode {
         self.attr_by(|real| real.seen_attr())
     }
     fn permission(&self, cred: &Credentials, mask: u32) -> Result<(), Errno> {
-        // Each step of a path walk asks, and mostly below lower directories.
         match self.upper() {
             Some(upper) => upper.permission(cred, mask),
             None => self.lowers[0].1.permission(cred, mask),
