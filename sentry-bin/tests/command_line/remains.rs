@@ -1,6 +1,7 @@
 //! However the sandbox ends, its processes end with it, and it leaves no mounts or files.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -92,4 +93,24 @@ fn killed_at_many_moments() {
             killed_while(platform, CROWD, |_| std::thread::sleep(wait));
         }
     }
+}
+
+/// A parent that is killed may be ahead of its child by more than on an idle host.
+#[test]
+fn killed_on_a_busy_host() {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|s| {
+        for _ in 0..10 {
+            s.spawn(|| while !done.load(Ordering::Relaxed) {});
+        }
+        let all = std::panic::catch_unwind(|| {
+            for moment in 0..40 {
+                killed_while("systrap", BUSY, |_| std::thread::sleep(Duration::from_micros(500 * moment)));
+            }
+        });
+        done.store(true, Ordering::Relaxed);
+        if let Err(panic) = all {
+            std::panic::resume_unwind(panic);
+        }
+    });
 }

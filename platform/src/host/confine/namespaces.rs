@@ -76,8 +76,10 @@ fn fork(flags: libc::c_int) -> io::Result<i32> {
     check(pid).map(|p| p as i32)
 }
 
-/// Gives the child its users. Errors: the child is gone.
+/// Gives the child its users, once that dies with this process: one that is killed sooner leaves a child that it has told nothing, and that ends
+/// for that. Errors: the child is gone.
 fn parent(mut child: UnixStream, pid: i32, users: bool) -> io::Result<()> {
+    child.read_exact(&mut [0])?;
     let all = users && map_all(pid).is_ok();
     if users && !all {
         // What fails here shows in what the child may do.
@@ -112,6 +114,7 @@ fn child(mut parent: UnixStream, without_users: bool, flags: libc::c_int) -> io:
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) }.into())?;
     let mut all = [0];
     // A parent that died before has closed its end.
+    parent.write_all(&all)?;
     parent.read_exact(&mut all)?;
     Ok(match (without_users, flags) {
         (_, 0) => Separation::None,
