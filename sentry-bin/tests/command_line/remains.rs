@@ -105,7 +105,7 @@ fn killed_on_a_busy_host() {
         }
         let all = std::panic::catch_unwind(|| {
             for moment in 0..40 {
-                killed_while("systrap", BUSY, |_| std::thread::sleep(Duration::from_micros(500 * moment)));
+                killed_while("systrap", BUSY, |_| std::thread::sleep(Duration::from_micros(1500 * moment)));
             }
         });
         done.store(true, Ordering::Relaxed);
