@@ -29,9 +29,10 @@ static STATE: LockClass = LockClass::new("host file state", 610);
 
 /// Pages that a fault reads at once, aligned: a dynamic loader touches files here and there, and each call to the host costs.
 const CLUSTER: u64 = 32;
-/// Most pages that a fault reads at once when faults go through the file from front to back: each such fault reads twice as much as the one
-/// before.
+/// Most pages that a fault reads at once when faults go through the file from front to back: each such fault then reads twice as much as the
+/// one before. Not before so many have followed each other: libraries are touched here and there, and what they do not need would stay.
 const MOST: u64 = 256;
+const PATIENCE: u32 = 4;
 
 /// The cached part of a file.
 pub(super) struct Cache {
@@ -50,12 +51,16 @@ struct Ahead {
     next: u64,
     /// How many it asked for.
     pages: u64,
+    /// How many before it have followed each other.
+    in_row: u32,
 }
 
 impl Ahead {
     /// Notes that a fault reads from page `first` on, and says up to which it should.
     fn reach(&mut self, first: u64) -> u64 {
-        self.pages = if first > 0 && first == self.next { (self.pages * 2).min(MOST) } else { CLUSTER };
+        let follows = first > 0 && first == self.next;
+        self.in_row = if follows { self.in_row.saturating_add(1) } else { 0 };
+        self.pages = if self.in_row >= PATIENCE { (self.pages * 2).min(MOST) } else { CLUSTER };
         self.next = first + self.pages;
         self.next
     }
