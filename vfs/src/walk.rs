@@ -238,7 +238,7 @@ impl<'a> Walk<'a> {
     ///
     /// Errors: those of `path_resolution(7)`.
     pub fn to_parent(&mut self) -> Result<Last, Errno> {
-        Ok(match self.to_end()? {
+        Ok(match self.go_to_end()? {
             End::Dot => Last::Dot,
             End::DotDot => Last::DotDot,
             End::Name { at, slash } => Last::Name { name: self.buf[at].to_vec(), slash },
@@ -246,7 +246,7 @@ impl<'a> Walk<'a> {
     }
 
     /// As [`Walk::to_parent`]; the name stays where it is.
-    fn to_end(&mut self) -> Result<End, Errno> {
+    fn go_to_end(&mut self) -> Result<End, Errno> {
         loop {
             let Some((at, last, slash)) = self.next() else {
                 return Ok(End::Dot);
@@ -279,7 +279,7 @@ impl<'a> Walk<'a> {
     /// Walks to the end. Errors: those of `path_resolution(7)`; `ELOOP` never for a last link that is not followed.
     pub fn finish(&mut self, follow: bool) -> Result<(), Errno> {
         loop {
-            match self.to_end()? {
+            match self.go_to_end()? {
                 End::Dot => return Ok(()),
                 End::DotDot => return self.dotdot(),
                 End::Name { at, slash } => {

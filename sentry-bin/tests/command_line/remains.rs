@@ -101,7 +101,11 @@ fn killed_on_a_busy_host() {
     let done = AtomicBool::new(false);
     std::thread::scope(|s| {
         for _ in 0..10 {
-            s.spawn(|| while !done.load(Ordering::Relaxed) {});
+            s.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         let all = std::panic::catch_unwind(|| {
             for moment in 0..40 {
