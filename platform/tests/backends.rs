@@ -212,7 +212,7 @@ fn protection_keys(backend: Backend) {
     peek(&r.memory, PAGE);
     match r.run(&mut t, &mut regs) {
         Ok(Trap::Exception(e)) => {
-            assert_eq!((e.signal, e.code, e.addr, e.trapno), (libc::SIGSEGV, 4, DATA, 14))
+            assert_eq!((e.signal, e.code, e.addr, e.trapno), (libc::SIGSEGV, 4, DATA, 14));
         }
         other => panic!("{other:?}"),
     }
