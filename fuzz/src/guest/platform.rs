@@ -6,7 +6,9 @@ use std::task::{Context, Poll};
 
 use abi::Errno;
 use kcore::addr::GuestAddr;
-use platform::{FpuState, GuestSpace, GuestThread, Kick, MapOp, Platform, PlatformCaps, Trap, UserRegs};
+use platform::{
+    FpuState, GuestSpace, GuestThread, Kick, MapOp, Platform, PlatformCaps, Registers, Trap, UserRegs,
+};
 
 use super::{ARENA, Call, Script};
 
@@ -130,7 +132,7 @@ impl Thread {
 }
 
 impl GuestThread for Thread {
-    fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut UserRegs) -> Poll<Result<Trap, Errno>> {
+    fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut Registers) -> Poll<Result<Trap, Errno>> {
         // Each call takes two polls, so that all threads get their turn.
         self.running = !self.running;
         if self.running {
@@ -140,6 +142,7 @@ impl GuestThread for Thread {
         if self.kick.0.swap(false, Ordering::Relaxed) {
             return Poll::Ready(Ok(Trap::Kicked));
         }
+        let regs = regs.get_mut();
         let restarted = regs.rip == SITE && self.calls > 0;
         if !restarted {
             let call = if self.is_init {
@@ -162,8 +165,11 @@ impl GuestThread for Thread {
     fn fpu(&mut self) -> &mut FpuState {
         &mut self.fpu
     }
-    fn set_space(&mut self, _: &Arc<dyn GuestSpace>) -> Result<(), Errno> {
+    fn reset_fpu(&mut self) {
         self.fpu = FpuState(vec![0; XSAVE]);
+    }
+    fn set_space(&mut self, _: &Arc<dyn GuestSpace>) -> Result<(), Errno> {
+        self.reset_fpu();
         Ok(())
     }
 }
