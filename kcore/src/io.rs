@@ -123,19 +123,12 @@ pub fn drain_through_buffer<S: IoSource + ?Sized>(
     len: usize,
     sink: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
 ) -> Result<Moved, Errno> {
-    let mut small = [0u8; SMALL];
-    let mut large;
     // As much as stays in the processor's cache.
-    let want = len.min(BUFFER / 2).min(source.remaining());
-    let buf = if want > SMALL {
-        large = alloc::vec![0u8; want];
-        &mut large[..]
-    } else {
-        &mut small[..want]
-    };
-    let given = source.read(buf)?;
-    let taken = if given > 0 { sink(RawBytes::of(&mut buf[..given]))? } else { 0 };
-    Ok(Moved { given, taken })
+    with_buffer(len.min(BUFFER / 2).min(source.remaining()), |buf| {
+        let given = source.read(buf)?;
+        let taken = if given > 0 { sink(RawBytes::of(&mut buf[..given]))? } else { 0 };
+        Ok(Moved { given, taken })
+    })
 }
 
 /// [`IoSink::fill`] by way of a buffer, for sinks that have nothing better. Errors: as there.
@@ -144,18 +137,17 @@ pub fn fill_through_buffer<S: IoSink + ?Sized>(
     len: usize,
     source: &mut dyn FnMut(RawBytes<'_>) -> Result<usize, Errno>,
 ) -> Result<Moved, Errno> {
-    let mut small = [0u8; SMALL];
-    let mut large;
     let room = len.min(BUFFER).min(sink.remaining());
-    let buf = if room > SMALL {
-        large = alloc::vec![0u8; room];
-        &mut large[..]
-    } else {
-        &mut small[..room]
-    };
-    let stored = source(RawBytes::of(buf))?;
-    let taken = if stored > 0 { sink.write(&buf[..stored])? } else { 0 };
-    Ok(Moved { given: room, taken })
+    with_buffer(room, |buf| {
+        let stored = source(RawBytes::of(buf))?;
+        let taken = if stored > 0 { sink.write(&buf[..stored])? } else { 0 };
+        Ok(Moved { given: room, taken })
+    })
+}
+
+/// Calls `f` with `len` zero bytes.
+fn with_buffer<R>(len: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
+    if len > SMALL { f(&mut alloc::vec![0; len]) } else { f(&mut [0; SMALL][..len]) }
 }
 
 /// Gives bytes, in order.
