@@ -2,6 +2,8 @@
 #![cfg(feature = "systrap")]
 
 mod common;
+#[path = "common/landlord.rs"]
+mod landlord;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -10,11 +12,10 @@ use std::time::Duration;
 use common::{block_on, peek, poke};
 use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
+use landlord::Generous;
 use platform::host::HostMemory;
 use platform::systrap::SystrapPlatform;
-use platform::{
-    Access, GuestSpace, GuestThread, Identity, Landlord, MapOp, Platform, Registers, Trap, UserRegs,
-};
+use platform::{Access, GuestSpace, GuestThread, Identity, MapOp, Platform, Registers, Trap, UserRegs};
 
 const CODE: u64 = 0x40_0000;
 const DATA: u64 = 0x60_0000;
@@ -55,13 +56,6 @@ const GUEST: &[u8] = &[
     0x0f, 0x0b, // ud2
     0x0f, 0x0b, // bad: ud2
 ];
-
-struct Generous;
-impl Landlord for Generous {
-    fn reserve(&self, _: GuestRange) -> bool {
-        true
-    }
-}
 
 struct Rig {
     memory: Arc<HostMemory>,

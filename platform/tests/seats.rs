@@ -2,6 +2,8 @@
 #![cfg(feature = "systrap")]
 
 mod common;
+#[path = "common/landlord.rs"]
+mod landlord;
 
 use std::arch::{global_asm, is_x86_feature_detected};
 use std::future::poll_fn;
@@ -13,9 +15,10 @@ use abi::Errno;
 use common::{block_on, peek, poke};
 use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
+use landlord::Generous;
 use platform::host::HostMemory;
 use platform::systrap::{SystrapPlatform, SystrapSpace};
-use platform::{Access, GuestSpace, GuestThread, Kick, Landlord, MapOp, Platform, Registers, Trap, UserRegs};
+use platform::{Access, GuestSpace, GuestThread, Kick, MapOp, Platform, Registers, Trap, UserRegs};
 
 const CODE: u64 = 0x40_0000;
 const PATTERNS: u64 = 0x60_0000;
@@ -94,13 +97,6 @@ global_asm!(
 unsafe extern "C" {
     static seat_guest_begin: u8;
     static seat_guest_end: u8;
-}
-
-struct Generous;
-impl Landlord for Generous {
-    fn reserve(&self, _: GuestRange) -> bool {
-        true
-    }
 }
 
 struct Rig {
