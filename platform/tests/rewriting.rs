@@ -6,8 +6,8 @@ mod common;
 mod landlord;
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{block_on, peek, poke};
@@ -16,7 +16,7 @@ use kcore::frame::FileOffset;
 use landlord::Generous;
 use platform::host::HostMemory;
 use platform::systrap::{SystrapPlatform, SystrapSpace};
-use platform::{Access, GuestSpace, GuestThread, MapOp, Platform, Registers, Trap, UserRegs};
+use platform::{Access, GuestSpace, GuestThread, Landlord, MapOp, Platform, Registers, Trap, UserRegs};
 
 const PAGE_OF_CODE: u64 = 0x40_0000;
 /// Not at the page's beginning, where what comes before an instruction cannot be seen.
@@ -413,4 +413,91 @@ fn spaces_share_what_is_rewritten() {
         assert!(i % 2 != 0 || regs.orig_rax == 40);
     }
     assert_eq!(rewritten(&other), 1);
+}
+
+/// `mov eax, number; syscall; jmp` to the first.
+fn call_site(number: u8) -> [u8; 9] {
+    [0xb8, number, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7]
+}
+
+type Meanwhile = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+/// Grants what is asked for, and has something done at the next question.
+struct Meddling(Meanwhile);
+impl Landlord for Meddling {
+    fn reserve(&self, _: GuestRange) -> bool {
+        if let Some(f) = self.0.lock().unwrap().take() {
+            f();
+        }
+        true
+    }
+}
+
+#[test]
+fn spaces_that_rewrite_at_once_keep_their_trampolines() {
+    let sites = [0x100, 0x200, 0x300].map(|at| PAGE_OF_CODE + at);
+    let r = Arc::new(rig(&[]));
+    for (site, number) in sites.iter().zip([1, 2, 3]) {
+        poke(&r.memory, site - PAGE_OF_CODE, &call_site(number));
+    }
+    let repeat = |r: &Rig, t: &mut Box<dyn GuestThread>, site: u64, times: u32| {
+        let mut regs = at(site);
+        for _ in 0..times {
+            assert_eq!(r.run(t, &mut regs), Trap::Syscall);
+            assert_eq!(regs.rip, site + 7);
+        }
+        regs
+    };
+    let mut a = r.thread();
+    repeat(&r, &mut a, sites[0], 4);
+
+    // While another space looks for a place for the trampoline of the second call, this one rewrites the third.
+    let space = r.platform.new_space().unwrap();
+    let meanwhile = Meanwhile::default();
+    space.set_landlord(Box::new(Meddling(meanwhile.clone())));
+    space.apply(&[map(PAGE_OF_CODE, 0, RX, true), map(DATA, PAGE, RW, true)]).unwrap();
+    let other = Rig { memory: r.memory.clone(), platform: r.platform.clone(), space };
+    let mut b = other.thread();
+    repeat(&other, &mut b, sites[0], 2);
+    repeat(&other, &mut b, sites[1], 2);
+    let this = r.clone();
+    *meanwhile.lock().unwrap() = Some(Box::new(move || {
+        repeat(&this, &mut this.thread(), sites[2], 4);
+    }));
+    repeat(&other, &mut b, sites[1], 2);
+
+    // A thread waits in the third call while the second, which the other space has rewritten, comes here too.
+    let mut c = r.thread();
+    let mut regs = repeat(&r, &mut c, sites[2], 4);
+    repeat(&r, &mut a, sites[1], 6);
+    regs.rax = 0x1234;
+    assert_eq!(r.run(&mut c, &mut regs), Trap::Syscall);
+    assert_eq!((regs.rip, regs.orig_rax), (sites[2] + 7, 3));
+}
+
+#[test]
+fn a_place_of_other_trampolines_is_not_used_again() {
+    let r = rig(&LOOP);
+    let (mut t, mut regs) = (r.thread(), at(CODE));
+    r.warm_up(&mut t, &mut regs);
+    let trampolines = PAGE_OF_CODE + 0x2000_0000;
+    // The program changes its code: what comes after is called first now.
+    r.space.apply(&[MapOp::Protect { range: range(PAGE_OF_CODE), access: RW }]).unwrap();
+    assert_eq!(rewritten(&r.space), 0);
+    poke(&r.memory, 0x200, &call_site(2));
+    r.space.apply(&[MapOp::Protect { range: range(PAGE_OF_CODE), access: RX }]).unwrap();
+    let mut other = at(PAGE_OF_CODE + 0x200);
+    for _ in 0..6 {
+        assert_eq!(r.run(&mut t, &mut other), Trap::Syscall);
+    }
+    assert_eq!(rewritten(&r.space), 1);
+    // A thread that was stopped in the first of the old trampolines, which are aligned so.
+    let mut seen = Vec::new();
+    for there in (trampolines..trampolines + PAGE).step_by(64) {
+        let mut regs = UserRegs { rax: 39, ..at(there) };
+        if r.run(&mut t, &mut regs) == Trap::Syscall {
+            seen.push(regs.rip);
+        }
+    }
+    assert!(seen.contains(&FIRST), "{seen:x?}");
 }

@@ -57,6 +57,11 @@ impl Patch {
         self.code_offset() + PAGE
     }
 
+    /// Whether a thread that is in one of the trampolines of `old`, which are for the same page of code, finds the same ones here.
+    pub(super) fn keeps(&self, old: &Patch) -> bool {
+        self.original == old.original && old.sites.iter().all(|site| self.sites.contains(site))
+    }
+
     /// Whether the call that returns to this offset in the page is rewritten.
     pub(super) fn has(&self, ret: u64) -> bool {
         self.sites.iter().any(|(s, _)| s.ret == ret)
@@ -97,12 +102,13 @@ impl Patches {
         Patches { file: file.clone(), free: Arc::default(), known: Mutex::default() }
     }
 
-    /// A patch of the page at `frame` in the memory file, which now has the content `page`, that was made before.
-    pub(super) fn known(&self, frame: u64, page: &[u8]) -> Option<Arc<Patch>> {
+    /// A patch of the page at `frame` in the memory file, which now has the content `page`, that was made before: one that can take the
+    /// place of `present`. Spaces that rewrite at the same time make patches that cannot.
+    pub(super) fn known(&self, frame: u64, page: &[u8], present: Option<&Patch>) -> Option<Arc<Patch>> {
         let mut known = lock(&self.known);
         let all = known.get_mut(&frame)?;
         all.retain(|p| p.original == page);
-        all.last().cloned()
+        all.iter().rev().find(|p| present.is_none_or(|old| p.keeps(old))).cloned()
     }
 
     /// A patch like `old` (or a first one), with one more site. `None` if there is no room.
@@ -197,7 +203,7 @@ mod tests {
         let two = patches.make(0x5000, &page, Some(&one), site(0x202, 0), 1 << 29).unwrap();
         assert!(two.has(0x107) && two.has(0x202));
         assert!(patches.make(0x5000, &page, Some(&two), site(0x202, 0), 1 << 29).is_none());
-        assert!(Arc::ptr_eq(&patches.known(0x5000, &page).unwrap(), &two));
+        assert!(Arc::ptr_eq(&patches.known(0x5000, &page, None).unwrap(), &two));
         let slot = two.sites[1].1;
         assert_eq!(two.moved(0x202), Some(slot + two.sites[1].0.tail_at()));
         assert_eq!((two.moved(0x208), two.moved(0x107)), (None, None));
@@ -206,7 +212,13 @@ mod tests {
         assert_eq!(two.locate(slot + trampoline::LEN - 8), Some(Located::After { offset: 0x208 }));
         assert_eq!(two.locate(slot + trampoline::LEN), None);
         // The memory now holds something else.
-        assert!(patches.known(0x5000, &[0; 4096]).is_none() && patches.known(0x5000, &page).is_none());
+        assert!(
+            patches.known(0x5000, &[0; 4096], None).is_none() && patches.known(0x5000, &page, None).is_none()
+        );
+        // Another space has rewritten the second call first.
+        let other = patches.make(0x5000, &page, None, site(0x202, 0), 1 << 29).unwrap();
+        assert!(two.keeps(&one) && !one.keeps(&two) && !other.keeps(&one));
+        assert!(patches.known(0x5000, &page, Some(&one)).is_none());
         let number = one.number;
         drop(one);
         let again = patches.make(0x6000, &page, None, site(0x107, 39), 1 << 29).unwrap();

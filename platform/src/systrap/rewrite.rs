@@ -91,6 +91,13 @@ impl Rewritten {
         Some(trampolines)
     }
 
+    /// Whether a patch (or one that has what this one has) may have its trampolines at an address: not if a thread that was stopped in
+    /// one that was there before would go on in another one.
+    fn may_have(&self, trampolines: u64, page: u64, patch: Option<&Patch>) -> bool {
+        let stays = |old: &Patch| patch.is_some_and(|p| p.keeps(old));
+        self.retired.get(&trampolines).is_none_or(|(of, old)| *of == page && stays(old))
+    }
+
     fn pages_in(&self, start: u64, end: u64) -> Vec<u64> {
         self.pages.range(start..end).map(|(p, _)| *p).collect()
     }
@@ -216,7 +223,10 @@ impl Space {
         let mut content = vec![0; PAGE as usize];
         handle.memory.copy_out(frame, &mut content);
         let present = state.rewritten.pages.get(&page).cloned();
-        let known = handle.patches.known(frame, &content);
+        if present.as_ref().is_some_and(|p| p.has(offset)) {
+            return;
+        }
+        let known = handle.patches.known(frame, &content, present.as_deref());
         let is_known = known.as_ref().is_some_and(|p| p.has(offset));
         if !is_known && count < policy::REWRITE_AFTER {
             return;
@@ -230,9 +240,10 @@ impl Space {
         }
         let preferred = present.as_ref().or(best.as_ref()).map(|p| p.distance);
         let has_place = |distance: &i64| {
-            let at = page.checked_add_signed(*distance);
-            let range = at.and_then(|at| GuestRange::from_len(GuestAddr(at), PAGE));
-            range.is_some_and(|range| landlord.reserve(range))
+            let Some(at) = page.checked_add_signed(*distance) else { return false };
+            let is_safe = lock(&self.state).rewritten.may_have(at, page, best.as_deref());
+            let range = GuestRange::from_len(GuestAddr(at), PAGE);
+            is_safe && range.is_some_and(|range| landlord.reserve(range))
         };
         let Some(distance) = preferred.into_iter().chain(DISTANCES).find(has_place) else { return };
         let patch = match best {
@@ -249,7 +260,8 @@ impl Space {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             _ => false,
         };
-        if same && same_page {
+        let trampolines = page.wrapping_add_signed(distance);
+        if same && same_page && state.rewritten.may_have(trampolines, page, Some(&patch)) {
             state.rewritten.counts.remove(&ret);
             self.place_patch(&mut state, page, &patch);
         }
