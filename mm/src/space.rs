@@ -46,7 +46,7 @@ pub(crate) struct Inner {
     /// Counts changes of the hardware address space.
     pub(crate) generation: u64,
     /// Faults that found everything in place, by thread and address, with the generation then.
-    pub(crate) spurious: BTreeMap<(Option<u64>, u64), u64>,
+    pub(crate) spurious: BTreeMap<(u64, u64), u64>,
     /// The thread whose fault is being dealt with; none for the kernel's own access.
     pub(crate) faulting: Option<u64>,
     /// Whether the guest is shown nothing yet.

@@ -222,7 +222,8 @@ impl Inner {
         result
     }
     /// A fault although everything is in place: another thread was faster, or the access is one that the mapping forbids and the
-    /// backend cannot tell. The first is over when the guest tries again.
+    /// backend cannot tell. The first is over when the guest tries again. The kernel's own accesses know what they need, so that only the
+    /// first can be.
     fn nothing_to_do(
         &mut self,
         addr: u64,
@@ -231,24 +232,22 @@ impl Inner {
         access: FaultAccess,
         force: bool,
     ) -> FaultOutcome {
-        if force {
-            return FaultOutcome::Resumed;
-        }
+        let Some(thread) = self.faulting.filter(|_| !force) else { return FaultOutcome::Resumed };
         if self.precise && access != FaultAccess::Unknown {
             // The host may have lost the mapping: make it again the second time.
-            if self.spurious.insert((self.faulting, addr), self.generation) == Some(self.generation) {
-                self.spurious.remove(&(self.faulting, addr));
+            if self.spurious.insert((thread, addr), self.generation) == Some(self.generation) {
+                self.spurious.remove(&(thread, addr));
                 self.forget(page, page + PAGE_SIZE);
                 return self.show(vma, page).map_or(FaultOutcome::ADRERR, |()| FaultOutcome::Resumed);
             }
-        } else if self.spurious.insert((self.faulting, addr), self.generation) == Some(self.generation) {
-            self.spurious.remove(&(self.faulting, addr));
+        } else if self.spurious.insert((thread, addr), self.generation) == Some(self.generation) {
+            self.spurious.remove(&(thread, addr));
             return FaultOutcome::ACCERR;
         }
         if self.spurious.len() > SPURIOUS_MAX {
             let generation = self.generation;
             self.spurious.clear();
-            self.spurious.insert((self.faulting, addr), generation);
+            self.spurious.insert((thread, addr), generation);
         }
         FaultOutcome::Resumed
     }
