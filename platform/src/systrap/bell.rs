@@ -59,9 +59,10 @@ impl Bell {
     /// for the worker meanwhile has to be `patient` for a few looks: if the thread is about to wait for one of those, they can change
     /// places without the host.
     pub(super) fn look_for(&self, thread: &ThreadShared, patient: bool) -> Found {
-        let mut patience = if patient { policy::PATIENT_LOOKS } else { 0 };
+        let mut patience = if patient { policy::looks(policy::PATIENT_SPIN) } else { 0 };
         let others = self.count.load(Ordering::Relaxed);
-        let spins = if self.is_apart(thread) { policy::resume_spins(self.cpus, others + 1) } else { 1 };
+        let time = policy::resume_spin(self.cpus, others + 1);
+        let spins = if self.is_apart(thread) { policy::looks(time) } else { 1 };
         if others > 0 {
             self.poll();
         }
@@ -214,7 +215,7 @@ impl Bell {
             if some || self.epoch() != epoch || self.backlog.load(Ordering::Relaxed) > 0 {
                 return true;
             }
-            if shares || others == 0 || spin >= policy::idle_spins(self.cpus, others) {
+            if shares || others == 0 || spin >= policy::looks(policy::idle_spin(self.cpus, others)) {
                 return false;
             }
             spin += 1;

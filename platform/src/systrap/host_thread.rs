@@ -120,7 +120,7 @@ impl ThreadShared {
         }
         let word = self.control.atomic(self.area + AREA_STATE);
         // On one processor the thread can only save while the caller sleeps.
-        let mut looks = if self.shares_cpu() { 0 } else { policy::SAVE_LOOKS };
+        let mut looks = if self.shares_cpu() { 0 } else { policy::looks(policy::SAVE_SPIN) };
         let mut sleeps = policy::SAVE_SLEEPS;
         while self.trapped() != Some(Trapped::Call) {
             if looks > 0 {
@@ -155,7 +155,7 @@ impl ThreadShared {
     /// Waits a little until it has saved what it was told to, if it was. Returns whether it has.
     pub(super) fn await_saved(&self) -> bool {
         let word = self.control.atomic(self.area + AREA_STATE);
-        let mut looks = if self.shares_cpu() { 0 } else { policy::SAVE_LOOKS };
+        let mut looks = if self.shares_cpu() { 0 } else { policy::looks(policy::SAVE_SPIN) };
         while matches!(word.load(Ordering::Acquire), STATE_SAVE | STATE_SAVE_REST) {
             if looks == 0 {
                 return false;
@@ -241,7 +241,7 @@ pub(super) fn give_birth(
     let address = nursery.base + AREAS + place * AREA_LEN;
     control.store(area + AREA_STATE, STATE_RUN);
     control.store(area + AREA_EXIT, 0);
-    control.store(area + AREA_SPIN, policy::spins(policy::STUB_SPINS, cpus).max(1));
+    control.store(area + AREA_SPIN, policy::looks(policy::spin(policy::STUB_SPIN, cpus)).max(1));
     control.write(area + AREA_STACK_T, address + AREA_STACK);
     control.write(area + AREA_STACK_T + 8, 0);
     control.write(area + AREA_STACK_T + 16, AREA_LEN - AREA_STACK);

@@ -46,7 +46,7 @@ impl Mapper {
         ops.store(page + OPS_COUNT, 0);
         ops.write(page + OPS_ACK_OFFSET, page);
         ops.store(page + OPS_OK, ANSWER_OK);
-        ops.store(page + OPS_SPIN, policy::MAPPER_SPINS);
+        ops.store(page + OPS_SPIN, policy::looks(policy::MAPPER_SPIN));
         for e in 0..134u32 {
             ops.store(page + OPS_ERRNOS + u64::from(e) * 4, e.max(1));
         }
@@ -102,7 +102,7 @@ impl Mapper {
     /// Waits for an answer. Errors: as [`Mapper::run`].
     pub(super) fn answer(&self, dead: &AtomicBool) -> Result<(), Errno> {
         let word = self.acks.atomic(self.page());
-        let mut spins = policy::ANSWER_SPINS;
+        let mut spins = policy::looks(policy::ANSWER_SPIN);
         loop {
             match word.load(Ordering::SeqCst) {
                 0 => {}
