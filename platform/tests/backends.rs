@@ -2,6 +2,8 @@
 #![cfg(all(feature = "ptrace", feature = "systrap"))]
 
 mod common;
+#[path = "common/peek.rs"]
+mod peek;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -9,9 +11,10 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use abi::Errno;
-use common::{block_on, peek, poke};
+use common::{block_on, poke};
 use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
+use peek::peek;
 use platform::host::HostMemory;
 use platform::ptrace::{PtracePlatform, PtraceSpace};
 use platform::systrap::{SystrapPlatform, SystrapSpace};

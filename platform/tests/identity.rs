@@ -4,15 +4,18 @@
 mod common;
 #[path = "common/landlord.rs"]
 mod landlord;
+#[path = "common/peek.rs"]
+mod peek;
 
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{block_on, peek, poke};
+use common::{block_on, poke};
 use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
 use landlord::Generous;
+use peek::peek;
 use platform::host::HostMemory;
 use platform::systrap::SystrapPlatform;
 use platform::{Access, GuestSpace, GuestThread, Identity, MapOp, Platform, Registers, Trap, UserRegs};

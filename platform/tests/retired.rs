@@ -2,15 +2,18 @@
 #![cfg(feature = "systrap")]
 
 mod common;
+#[path = "common/peek.rs"]
+mod peek;
 
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{block_on, peek, poke};
+use common::{block_on, poke};
 use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
+use peek::peek;
 use platform::host::HostMemory;
 use platform::systrap::{SystrapPlatform, SystrapSpace};
 use platform::{Access, GuestSpace, GuestThread, MapOp, Platform, Registers, Trap, UserRegs};

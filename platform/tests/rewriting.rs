@@ -4,16 +4,19 @@
 mod common;
 #[path = "common/landlord.rs"]
 mod landlord;
+#[path = "common/peek.rs"]
+mod peek;
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{block_on, peek, poke};
+use common::{block_on, poke};
 use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
 use landlord::Generous;
+use peek::peek;
 use platform::host::HostMemory;
 use platform::systrap::{SystrapPlatform, SystrapSpace};
 use platform::{Access, GuestSpace, GuestThread, Landlord, MapOp, Platform, Registers, Trap, UserRegs};

@@ -4,6 +4,8 @@
 mod common;
 #[path = "common/landlord.rs"]
 mod landlord;
+#[path = "common/peek.rs"]
+mod peek;
 
 use std::arch::{global_asm, is_x86_feature_detected};
 use std::future::poll_fn;
@@ -12,10 +14,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use abi::Errno;
-use common::{block_on, peek, poke};
+use common::{block_on, poke};
 use kcore::addr::{GuestAddr, GuestRange};
 use kcore::frame::FileOffset;
 use landlord::Generous;
+use peek::peek;
 use platform::host::HostMemory;
 use platform::systrap::{SystrapPlatform, SystrapSpace};
 use platform::{Access, GuestSpace, GuestThread, Kick, MapOp, Platform, Registers, Trap, UserRegs};

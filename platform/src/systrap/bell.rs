@@ -3,9 +3,10 @@
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Instant;
 
 use super::cpus::Cpus;
-use super::host_thread::{ThreadShared, Trapped};
+use super::host_thread::{ThreadShared, Told, Trapped};
 use super::layout::*;
 use super::lock;
 use super::nursery::Stub;
@@ -26,6 +27,9 @@ pub(super) struct Bell {
     /// Those that wait and are to sleep as soon as the next one has been resumed, and how many they are.
     resting: Mutex<Vec<Weak<ThreadShared>>>,
     resting_count: AtomicUsize,
+    /// Those that a thread was told to wake, since when, and how many they are.
+    handed_over: Mutex<Vec<(Arc<ThreadShared>, Instant)>>,
+    handed_over_count: AtomicUsize,
     /// How often in a row a worker was on the processor of its guest.
     together: AtomicI32,
 }
@@ -51,6 +55,8 @@ impl Bell {
             allowed: Cpus::allowed(),
             resting: Mutex::default(),
             resting_count: AtomicUsize::new(0),
+            handed_over: Mutex::default(),
+            handed_over_count: AtomicUsize::new(0),
             together: AtomicI32::new(0),
         }
     }
@@ -123,6 +129,7 @@ impl Bell {
 
     /// Wakes the owners of threads that have trapped. Returns whether there were any, and how many other threads run.
     pub(super) fn poll(&self) -> (bool, usize) {
+        self.check_handed_over(policy::HAND_OVER);
         let mut running = lock(&self.running);
         let before = running.len();
         running.retain(|t| {
@@ -150,18 +157,43 @@ impl Bell {
         self.resting_count.store(resting.len(), Ordering::Relaxed);
     }
 
-    /// Sends those to sleep that are to, but not the one that was just resumed.
-    pub(super) fn settle(&self, resumed: Option<&ThreadShared>) {
-        if self.resting_count.load(Ordering::Relaxed) == 0 {
+    /// Sends those to sleep that are to, but not the one that was just resumed; sees to it that this one wakes up.
+    pub(super) fn settle(&self, resumed: Option<(&Arc<ThreadShared>, Told)>) {
+        let mut to_wake = resumed.filter(|(_, told)| *told == Told::Asleep).map(|(t, _)| t);
+        if resumed.is_some_and(|(_, told)| told == Told::HandingOver) {
+            self.check_handed_over(Duration::ZERO);
+        }
+        if self.resting_count.load(Ordering::Relaxed) > 0 {
+            let mut resting: Vec<_> = lock(&self.resting).drain(..).filter_map(|t| t.upgrade()).collect();
+            self.resting_count.store(0, Ordering::Relaxed);
+            resting.retain(|t| !resumed.is_some_and(|(r, _)| Arc::ptr_eq(r, t)));
+            if let Some(sleeper) = to_wake.take_if(|sleeper| resting.iter().any(|t| t.hand_over(sleeper))) {
+                let mut handed_over = lock(&self.handed_over);
+                handed_over.push((sleeper.clone(), Instant::now()));
+                self.handed_over_count.store(handed_over.len(), Ordering::Relaxed);
+            }
+            // Not before the other is awake.
+            to_wake.take().inspect(|t| t.wake_host());
+            resting.iter().for_each(|t| t.rest());
+        }
+        to_wake.inspect(|t| t.wake_host());
+    }
+
+    /// Wakes those that were to be woken so long ago by a thread and have not trapped since: a guest's thread may do what it likes, and
+    /// may end before it has done what it was told.
+    fn check_handed_over(&self, patience: Duration) {
+        if self.handed_over_count.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let mut resting = lock(&self.resting);
-        for thread in resting.drain(..).filter_map(|t| t.upgrade()) {
-            if !resumed.is_some_and(|r| core::ptr::eq(r, &*thread)) {
-                thread.rest();
+        let mut handed_over = lock(&self.handed_over);
+        handed_over.retain(|(thread, since)| {
+            let is_overdue = thread.is_awaited() && since.elapsed() >= patience;
+            if is_overdue {
+                thread.wake_host();
             }
-        }
-        self.resting_count.store(0, Ordering::Relaxed);
+            thread.is_awaited()
+        });
+        self.handed_over_count.store(handed_over.len(), Ordering::Relaxed);
     }
 
     fn want_ringing(&self, wanted: bool) {
@@ -196,6 +228,7 @@ impl Bell {
         // A thread that trapped before it could see the wish is found here.
         let (found, others) = self.poll();
         if !found && self.epoch() == epoch {
+            self.check_handed_over(Duration::ZERO);
             let bounded = if others > 0 && last { Some(policy::TICK) } else { None };
             let timeout = timeout.into_iter().chain(bounded).min();
             futex_wait(self.control.atomic(BELL_SEQ), epoch, timeout);

@@ -20,6 +20,7 @@ core::arch::global_asm!(
     area_kicked = const AREA_KICKED, area_cpu = const AREA_CPU, worker_cpu = const AREA_WORKER_CPU, area_exit = const AREA_EXIT, area_stack_t = const AREA_STACK_T,
     trapped = const STATE_TRAPPED, sleeping = const STATE_SLEEPING, exit = const STATE_EXIT,
     fast = const STATE_FAST, fast_sleeping = const STATE_FAST_SLEEPING, save = const STATE_SAVE, save_rest = const STATE_SAVE_REST, save_watched = const SAVE_WATCHED,
+    hand_over = const STATE_HAND_OVER, area_wake = const AREA_WAKE, wake_other = const WAKE_OTHER,
     bell_seq = const BELL_SEQ, bell_wanted = const BELL_WANTED,
     doorbell_seq = const DOORBELL + BELL_SEQ, doorbell_wanted = const DOORBELL + BELL_WANTED,
     reason = const REASON, reason_call = const REASON_CALL, reason_kick = const REASON_KICK,

@@ -16,12 +16,16 @@ use super::shared::SharedFile;
 pub(super) const MAX_STUBS: u64 = 1 << 16;
 /// Host threads that run guest code, in all stubs together.
 pub(super) const MAX_AREAS: u64 = 1 << 16;
+/// Offset in the control file of the words where threads sleep, by the number of their area.
+pub(super) const WAKE_WORDS: u64 = (MAX_AREAS + 1) * AREA_LEN;
+pub(super) const WAKES_LEN: u64 = ((MAX_AREAS + 1) * 4).next_multiple_of(PAGE);
+const _: () = assert!(WAKES + WAKES_LEN <= AREAS);
 
 /// See the module.
 pub(super) struct Files {
     /// The memory file of the guests, which somebody else owns.
     pub(super) memory: i32,
-    /// The doorbell, the seed's page, and the areas of threads from [`AREA_LEN`] on.
+    /// The doorbell, the seed's page, the areas of threads from [`AREA_LEN`] on, and after these the words where they sleep.
     pub(super) control: Arc<SharedFile>,
     pub(super) ops: Arc<SharedFile>,
     pub(super) ops_read_only: i32,
@@ -42,7 +46,7 @@ impl Files {
             (ops.read_only()?, patches.read_only()?, code_file(base)?);
         Ok(Files {
             memory,
-            control: Arc::new(SharedFile::new(name, (MAX_AREAS + 1) * AREA_LEN)?),
+            control: Arc::new(SharedFile::new(name, WAKE_WORDS + WAKES_LEN)?),
             ops: Arc::new(ops),
             ops_read_only: ops_read_only.as_raw_fd(),
             acks: Arc::new(SharedFile::new(name, MAX_STUBS * PAGE)?),

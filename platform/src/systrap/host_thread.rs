@@ -9,6 +9,7 @@ use abi::Errno;
 
 use super::code;
 use super::cpus::this_cpu;
+use super::files::WAKE_WORDS;
 use super::frame::Frame;
 use super::layout::*;
 use super::lock;
@@ -38,6 +39,17 @@ pub(super) struct ThreadShared {
     pub(super) waker: Mutex<Option<Waker>>,
     /// What is in [`AREA_WORKER_CPU`].
     worker_cpu: AtomicU32,
+    is_awaited: AtomicBool,
+}
+
+/// What a thread that waited did when it was told to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    Awake,
+    /// Somebody has to wake it.
+    Asleep,
+    /// It was about to wake another thread, and may not do so now.
+    HandingOver,
 }
 
 /// How a thread waits for the sentry.
@@ -56,7 +68,7 @@ impl ThreadShared {
     pub(super) fn trapped(&self) -> Option<Trapped> {
         match self.control.atomic(self.area + AREA_STATE).load(Ordering::Acquire) {
             STATE_TRAPPED | STATE_SLEEPING => Some(Trapped::Signal),
-            STATE_FAST | STATE_FAST_SLEEPING => Some(Trapped::Call),
+            STATE_FAST | STATE_FAST_SLEEPING | STATE_HAND_OVER => Some(Trapped::Call),
             _ => {
                 if self.is_kicked.load(Ordering::Relaxed) {
                     self.insist();
@@ -109,6 +121,23 @@ impl ThreadShared {
             _ => None,
         };
         let _ = word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+    }
+
+    /// Has it wake another one, which has been told to go on, and then sleep: then the host can change them on one processor, where a
+    /// wake-up from elsewhere would have to interrupt it. Not if it does not poll, or cannot as long as the caller runs. Returns whether
+    /// it was told.
+    pub(super) fn hand_over(&self, other: &ThreadShared) -> bool {
+        if self.shares_cpu() {
+            return false;
+        }
+        self.control.write(self.area + WAKE_OTHER, self.stub.nursery.base + WAKES + other.wake_offset());
+        let word = self.control.atomic(self.area + AREA_STATE);
+        let told =
+            word.compare_exchange(STATE_FAST, STATE_HAND_OVER, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if told {
+            other.await_other();
+        }
+        told
     }
 
     /// Has a thread that waits in [`Trapped::Call`] save its floating-point state. Errors: `ESRCH` if it does not, for which only its
@@ -186,6 +215,14 @@ impl ThreadShared {
 
     /// Gives it the next state, and wakes it if it sleeps.
     pub(super) fn go(&self, state: u32) {
+        if self.tell(state) == Told::Asleep {
+            self.wake_host();
+        }
+    }
+
+    /// Gives it the next state.
+    pub(super) fn tell(&self, state: u32) -> Told {
+        self.note_awake();
         if self.is_kicked.load(Ordering::Relaxed) {
             self.is_kicked.store(false, Ordering::Relaxed);
             *lock(&self.kicks) = None;
@@ -196,9 +233,46 @@ impl ThreadShared {
             self.control.store(self.area + AREA_WORKER_CPU, cpu);
         }
         let word = self.control.atomic(self.area + AREA_STATE);
-        if matches!(word.swap(state, Ordering::SeqCst), STATE_SLEEPING | STATE_FAST_SLEEPING) {
-            futex_wake(word, 1);
+        match word.swap(state, Ordering::SeqCst) {
+            STATE_SLEEPING | STATE_FAST_SLEEPING => {
+                // It has to see the state before it falls asleep again.
+                self.wake_word().fetch_add(1, Ordering::SeqCst);
+                Told::Asleep
+            }
+            STATE_HAND_OVER => Told::HandingOver,
+            _ => Told::Awake,
         }
+    }
+
+    /// Wakes it from its sleep, if nobody has since it was told the next state.
+    pub(super) fn wake_host(&self) {
+        self.note_awake();
+        futex_wake(self.wake_word(), 1);
+    }
+
+    /// Leaves it to another thread to wake it. Until [`ThreadShared::is_awaited`] is over, this is not sure to be done.
+    fn await_other(&self) {
+        self.is_awaited.store(true, Ordering::Relaxed);
+    }
+
+    fn note_awake(&self) {
+        if self.is_awaited.load(Ordering::Relaxed) {
+            self.is_awaited.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether another thread was told to wake it, and it has not been seen awake since.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Ordering::Relaxed) && !self.has_trapped()
+    }
+
+    fn wake_word(&self) -> &AtomicU32 {
+        self.control.atomic(WAKE_WORDS + self.wake_offset())
+    }
+
+    /// Where its word is among those of all threads.
+    fn wake_offset(&self) -> u64 {
+        wake_offset(self.area)
     }
 
     pub(super) fn kick(&self) {
@@ -245,6 +319,7 @@ pub(super) fn give_birth(
     control.write(area + AREA_STACK_T, address + AREA_STACK);
     control.write(area + AREA_STACK_T + 8, 0);
     control.write(area + AREA_STACK_T + 16, AREA_LEN - AREA_STACK);
+    control.write(area + AREA_WAKE, nursery.base + WAKES + wake_offset(area));
     control.store(area + AREA_KICKED, 0);
     control.store(area + AREA_WORKER_CPU, u32::MAX);
     control.store(area + LOAD_FPU, 0);
@@ -286,7 +361,12 @@ pub(super) fn give_birth(
         deaf: AtomicBool::new(false),
         waker: Mutex::default(),
         worker_cpu: AtomicU32::new(u32::MAX),
+        is_awaited: AtomicBool::new(false),
     }))
+}
+
+fn wake_offset(area: u64) -> u64 {
+    area / AREA_LEN * 4
 }
 
 /// A place in the stub's region, with the area that belongs there. Errors: `EAGAIN`, `ESRCH`.

@@ -7,6 +7,7 @@
 //! base + OPS       r--  batches of operations for the mapper, written by the sentry only
 //! base + ACK       r--  the mapper's answers, which it writes through a descriptor
 //! base + DOORBELL  rw-  wakes the sentry; shared by all stubs
+//! base + WAKES     r--  a word for each host thread of any stub, where it sleeps; written by the sentry only
 //! base + AREAS     rw-  one area for each host thread: handoff words, floating-point state, the stack for signals
 //! ```
 //!
@@ -19,6 +20,7 @@ pub(super) const CODE_LEN: u64 = 0x1000;
 pub(super) const OPS: u64 = 0x2000;
 pub(super) const ACK: u64 = 0x3000;
 pub(super) const DOORBELL: u64 = 0x4000;
+pub(super) const WAKES: u64 = 0x1_0000;
 pub(super) const AREAS: u64 = 0x10_0000;
 pub(super) const PAGE: u64 = 0x1000;
 /// The highest address at which the region may begin; it is moved down by a random amount.
@@ -95,6 +97,10 @@ pub(super) const AREA_FS: u64 = 344;
 pub(super) const AREA_GS: u64 = 352;
 pub(super) const AREA_EXIT: u64 = 360;
 pub(super) const AREA_STACK_T: u64 = 368;
+/// Address of the word where the thread sleeps.
+pub(super) const AREA_WAKE: u64 = 392;
+/// Address of the word where the one sleeps that a thread in state [`STATE_HAND_OVER`] is to wake.
+pub(super) const WAKE_OTHER: u64 = 400;
 /// Who the guest thread is: a word for each call of [`ANSWERED_HERE`], with all bits inverted, or zero for a call that the sentry answers.
 pub(super) const IDENTITY: u64 = 448;
 /// Address of the stub's code for calls that may be answered here.
@@ -130,6 +136,8 @@ pub(super) const STATE_SAVE: u32 = 6;
 pub(super) const STATE_LOAD: u32 = 7;
 /// As [`STATE_SAVE`], and then to sleep.
 pub(super) const STATE_SAVE_REST: u32 = 8;
+/// The thread, which was in state [`STATE_FAST`], is to wake another one and then to sleep.
+pub(super) const STATE_HAND_OVER: u32 = 9;
 
 /// It makes a system call.
 pub(super) const REASON_CALL: u32 = 0;

@@ -2,7 +2,7 @@
 
 use abi::Errno;
 
-use super::files::Files;
+use super::files::{Files, WAKE_WORDS, WAKES_LEN};
 use super::layout::*;
 use super::{code, filter};
 use crate::host::last_errno;
@@ -133,6 +133,7 @@ unsafe fn seed_main(plan: &Plan) -> ! {
         map(plan.base + OPS, PAGE, libc::PROT_READ, FD_OPS, 0);
         map(plan.base + ACK, PAGE, libc::PROT_READ, FD_ACK, 0);
         map(plan.base + DOORBELL, PAGE, libc::PROT_READ | libc::PROT_WRITE, FD_CONTROL, 0);
+        map(plan.base + WAKES, WAKES_LEN, libc::PROT_READ, FD_CONTROL, WAKE_WORDS);
         map(plan.base + NEWBORN, PAGE, libc::PROT_READ | libc::PROT_WRITE, FD_CONTROL, NEWBORN_PAGE);
         libc::syscall(libc::SYS_close, FD_CODE);
         let mut signal = 1;

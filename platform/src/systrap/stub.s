@@ -198,14 +198,17 @@ picket_stub_handler:
     mov ecx, {sleeping}
     lock cmpxchg [rbx + {area_state}], ecx
     jne 53f // answered, or told to sleep
-52:
-    lea rdi, [rbx + {area_state}]
+52: // sleep
+    mov rdi, [rbx + {area_wake}]
+    mov edx, [rdi] // before the look at the state: it changes after that
+    mov eax, [rbx + {area_state}]
+    cmp eax, {sleeping}
+    jne 55f
     xor esi, esi // FUTEX_WAIT
-    mov edx, {sleeping}
     xor r10d, r10d
     mov eax, 202
     syscall
-    mov eax, [rbx + {area_state}]
+    jmp 52b
 53:
     cmp eax, {sleeping}
     je 52b
@@ -333,15 +336,17 @@ picket_stub_wait:
     mov r11d, eax
     jne 75f
 63: // sleep
-    rdgsbase rdi
+    mov rdi, gs:[{area_wake}]
+    mov edx, [rdi] // before the look at the state: it changes after that
+    mov r11d, gs:[{area_state}]
+    cmp r11d, {fast_sleeping}
+    jne 65f
     xor esi, esi // FUTEX_WAIT
-    mov edx, {fast_sleeping}
     xor r10d, r10d
     mov eax, 202
     syscall
-    mov r11d, gs:[{area_state}]
-    cmp r11d, {fast_sleeping}
-    je 63b
+    jmp 63b
+65:
     mov rdi, gs:[{c_rdi}]
     mov rsi, gs:[{c_rsi}]
     mov rdx, gs:[{c_rdx}]
@@ -381,6 +386,8 @@ picket_stub_rewait:
     je 72f
     cmp r11d, {save_rest}
     je 72f
+    cmp r11d, {hand_over}
+    je 77f
     cmp dword ptr gs:[{area_kicked}], 0
     jne 68b
     jmp picket_stub_load
@@ -410,6 +417,18 @@ picket_stub_rewait:
 74:
     mov rdx, gs:[{c_rdx}]
     jmp 61b
+77: // wake the one that runs next, here if it can, and sleep
+    mov rdi, gs:[{wake_other}]
+    mov esi, 1 // FUTEX_WAKE
+    mov edx, 1
+    mov eax, 202
+    syscall
+    mov eax, {hand_over}
+    mov ecx, {fast_sleeping}
+    lock cmpxchg gs:[{area_state}], ecx
+    je 63b
+    mov r11d, eax
+    jmp 65b
 75:
     test r11d, r11d
     jnz 70b

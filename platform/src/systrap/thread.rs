@@ -79,7 +79,7 @@ impl SystrapThread {
     }
 
     /// Lets the host thread run the guest with these registers. Errors: `EFAULT` for a frame that the guest has broken.
-    fn resume(&mut self, thread: &ThreadShared, regs: &Registers) -> Result<(), Errno> {
+    fn resume(&mut self, thread: &Arc<ThreadShared>, regs: &Registers) -> Result<(), Errno> {
         // What set the flag was no call, so that all registers are here.
         if !regs.is_partial() && regs.get().eflags & TRAP_FLAG != 0 {
             self.space.stop_rewriting();
@@ -117,8 +117,8 @@ impl SystrapThread {
             }
         }
         self.phase = Phase::Running;
-        thread.go(state);
-        self.handle.bell.settle(Some(thread));
+        let told = thread.tell(state);
+        self.handle.bell.settle(Some((thread, told)));
         Ok(())
     }
 

@@ -49,10 +49,3 @@ pub(crate) fn poke(m: &HostMemory, at: u64, bytes: &[u8]) {
         unsafe { m.base().add(at as usize + i).write_volatile(*b) };
     }
 }
-
-/// Reads a byte of the memory file.
-pub(crate) fn peek(m: &HostMemory, at: u64) -> u8 {
-    assert!(at < m.len());
-    // SAFETY: the address lies in the mapping, as checked.
-    unsafe { m.base().add(at as usize).read_volatile() }
-}
