@@ -167,7 +167,8 @@ impl Bell {
             let mut resting: Vec<_> = lock(&self.resting).drain(..).filter_map(|t| t.upgrade()).collect();
             self.resting_count.store(0, Ordering::Relaxed);
             resting.retain(|t| !resumed.is_some_and(|(r, _)| Arc::ptr_eq(r, t)));
-            if let Some(sleeper) = to_wake.take_if(|sleeper| resting.iter().any(|t| t.hand_over(sleeper))) {
+            if let Some(sleeper) = to_wake.take_if(|sleeper| resting.iter().any(|t| t.hand_over_to(sleeper)))
+            {
                 let mut handed_over = lock(&self.handed_over);
                 handed_over.push((sleeper.clone(), Instant::now()));
                 self.handed_over_count.store(handed_over.len(), Ordering::Relaxed);

@@ -1,22 +1,23 @@
 //! Host threads of stubs, each of which runs one guest thread.
 
+use core::cell::RefCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::task::Waker;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
 use abi::Errno;
 
 use super::code;
 use super::cpus::this_cpu;
-use super::files::WAKE_WORDS;
+use super::files::WakeWord;
 use super::frame::Frame;
 use super::layout::*;
 use super::lock;
 use super::mapper::Op;
 use super::nursery::Stub;
 use super::policy;
-use super::shared::{SharedFile, futex_wait, futex_wake};
+use super::shared::{SharedFile, futex_wait};
 use super::space::Places;
 use crate::FpuState;
 use crate::fpu::FpuLayout;
@@ -48,8 +49,27 @@ pub(super) enum Told {
     Awake,
     /// Somebody has to wake it.
     Asleep,
-    /// It was about to wake another thread, and may not do so now.
+    /// It was about to wake somebody, and may not do so now.
     HandingOver,
+}
+
+thread_local! {
+    /// The thread whose trap the calling worker has found last, and most likely deals with.
+    static SERVED: RefCell<Weak<ThreadShared>> = const { RefCell::new(Weak::new()) };
+}
+
+/// The calling worker deals with a trap of this thread.
+pub(super) fn serve(thread: &Arc<ThreadShared>) {
+    SERVED.with_borrow_mut(|served| {
+        if !core::ptr::eq(served.as_ptr(), Arc::as_ptr(thread)) {
+            *served = Arc::downgrade(thread);
+        }
+    });
+}
+
+/// The thread that the calling worker has served last, which may run again.
+pub(super) fn served() -> Option<Arc<ThreadShared>> {
+    SERVED.with_borrow(Weak::upgrade)
 }
 
 /// How a thread waits for the sentry.
@@ -67,8 +87,8 @@ impl ThreadShared {
     /// How it waits for the sentry, if it does.
     pub(super) fn trapped(&self) -> Option<Trapped> {
         match self.control.atomic(self.area + AREA_STATE).load(Ordering::Acquire) {
-            STATE_TRAPPED | STATE_SLEEPING => Some(Trapped::Signal),
-            STATE_FAST | STATE_FAST_SLEEPING | STATE_HAND_OVER => Some(Trapped::Call),
+            STATE_TRAPPED | STATE_SLEEPING | STATE_HAND_OVER => Some(Trapped::Signal),
+            STATE_FAST | STATE_FAST_SLEEPING | STATE_FAST_HAND_OVER => Some(Trapped::Call),
             _ => {
                 if self.is_kicked.load(Ordering::Relaxed) {
                     self.insist();
@@ -123,19 +143,24 @@ impl ThreadShared {
         let _ = word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
     }
 
-    /// Has it wake another one, which has been told to go on, and then sleep: then the host can change them on one processor, where a
-    /// wake-up from elsewhere would have to interrupt it. Not if it does not poll, or cannot as long as the caller runs. Returns whether
-    /// it was told.
-    pub(super) fn hand_over(&self, other: &ThreadShared) -> bool {
+    /// Has it wake whoever sleeps at a word, and then sleep itself: then the host can change them on one processor, where a wake-up from
+    /// elsewhere would have to interrupt it. Not if it does not poll, or cannot as long as the caller runs. Returns whether it was told;
+    /// whether it does it, its guest has a say in.
+    pub(super) fn hand_over(&self, to: WakeWord) -> bool {
         if self.shares_cpu() {
             return false;
         }
-        self.control.write(self.area + WAKE_OTHER, self.stub.nursery.base + WAKES + other.wake_offset());
+        self.control.write(self.area + WAKE_OTHER, to.address(self.stub.nursery.base));
         let word = self.control.atomic(self.area + AREA_STATE);
-        let told =
-            word.compare_exchange(STATE_FAST, STATE_HAND_OVER, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        let tell = |from, to| word.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        tell(STATE_FAST, STATE_FAST_HAND_OVER) || tell(STATE_TRAPPED, STATE_HAND_OVER)
+    }
+
+    /// As [`ThreadShared::hand_over`], to another thread, which has been told to go on.
+    pub(super) fn hand_over_to(&self, other: &ThreadShared) -> bool {
+        let told = self.hand_over(other.wake_word());
         if told {
-            other.await_other();
+            other.is_awaited.store(true, Ordering::Relaxed);
         }
         told
     }
@@ -236,10 +261,10 @@ impl ThreadShared {
         match word.swap(state, Ordering::SeqCst) {
             STATE_SLEEPING | STATE_FAST_SLEEPING => {
                 // It has to see the state before it falls asleep again.
-                self.wake_word().fetch_add(1, Ordering::SeqCst);
+                self.wake_word().change(&self.control);
                 Told::Asleep
             }
-            STATE_HAND_OVER => Told::HandingOver,
+            STATE_HAND_OVER | STATE_FAST_HAND_OVER => Told::HandingOver,
             _ => Told::Awake,
         }
     }
@@ -247,12 +272,7 @@ impl ThreadShared {
     /// Wakes it from its sleep, if nobody has since it was told the next state.
     pub(super) fn wake_host(&self) {
         self.note_awake();
-        futex_wake(self.wake_word(), 1);
-    }
-
-    /// Leaves it to another thread to wake it. Until [`ThreadShared::is_awaited`] is over, this is not sure to be done.
-    fn await_other(&self) {
-        self.is_awaited.store(true, Ordering::Relaxed);
+        self.wake_word().wake(&self.control);
     }
 
     fn note_awake(&self) {
@@ -266,13 +286,9 @@ impl ThreadShared {
         self.is_awaited.load(Ordering::Relaxed) && !self.has_trapped()
     }
 
-    fn wake_word(&self) -> &AtomicU32 {
-        self.control.atomic(WAKE_WORDS + self.wake_offset())
-    }
-
-    /// Where its word is among those of all threads.
-    fn wake_offset(&self) -> u64 {
-        wake_offset(self.area)
+    /// Where it sleeps.
+    pub(super) fn wake_word(&self) -> WakeWord {
+        WakeWord::of_thread(self.area)
     }
 
     pub(super) fn kick(&self) {
@@ -319,7 +335,7 @@ pub(super) fn give_birth(
     control.write(area + AREA_STACK_T, address + AREA_STACK);
     control.write(area + AREA_STACK_T + 8, 0);
     control.write(area + AREA_STACK_T + 16, AREA_LEN - AREA_STACK);
-    control.write(area + AREA_WAKE, nursery.base + WAKES + wake_offset(area));
+    control.write(area + AREA_WAKE, WakeWord::of_thread(area).address(nursery.base));
     control.store(area + AREA_KICKED, 0);
     control.store(area + AREA_WORKER_CPU, u32::MAX);
     control.store(area + LOAD_FPU, 0);
@@ -363,10 +379,6 @@ pub(super) fn give_birth(
         worker_cpu: AtomicU32::new(u32::MAX),
         is_awaited: AtomicBool::new(false),
     }))
-}
-
-fn wake_offset(area: u64) -> u64 {
-    area / AREA_LEN * 4
 }
 
 /// A place in the stub's region, with the area that belongs there. Errors: `EAGAIN`, `ESRCH`.

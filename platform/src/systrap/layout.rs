@@ -7,7 +7,7 @@
 //! base + OPS       r--  batches of operations for the mapper, written by the sentry only
 //! base + ACK       r--  the mapper's answers, which it writes through a descriptor
 //! base + DOORBELL  rw-  wakes the sentry; shared by all stubs
-//! base + WAKES     r--  a word for each host thread of any stub, where it sleeps; written by the sentry only
+//! base + WAKES     r--  a word for each thread and each mapper of any stub, where it sleeps; written by the sentry only
 //! base + AREAS     rw-  one area for each host thread: handoff words, floating-point state, the stack for signals
 //! ```
 //!
@@ -99,7 +99,7 @@ pub(super) const AREA_EXIT: u64 = 360;
 pub(super) const AREA_STACK_T: u64 = 368;
 /// Address of the word where the thread sleeps.
 pub(super) const AREA_WAKE: u64 = 392;
-/// Address of the word where the one sleeps that a thread in state [`STATE_HAND_OVER`] is to wake.
+/// Address of the word where the one sleeps that a thread is to wake which is told to hand over.
 pub(super) const WAKE_OTHER: u64 = 400;
 /// Who the guest thread is: a word for each call of [`ANSWERED_HERE`], with all bits inverted, or zero for a call that the sentry answers.
 pub(super) const IDENTITY: u64 = 448;
@@ -136,8 +136,10 @@ pub(super) const STATE_SAVE: u32 = 6;
 pub(super) const STATE_LOAD: u32 = 7;
 /// As [`STATE_SAVE`], and then to sleep.
 pub(super) const STATE_SAVE_REST: u32 = 8;
-/// The thread, which was in state [`STATE_FAST`], is to wake another one and then to sleep.
-pub(super) const STATE_HAND_OVER: u32 = 9;
+/// The thread, which was in state [`STATE_FAST`], is to wake somebody and then to sleep.
+pub(super) const STATE_FAST_HAND_OVER: u32 = 9;
+/// The same for one that was in state [`STATE_TRAPPED`].
+pub(super) const STATE_HAND_OVER: u32 = 10;
 
 /// It makes a system call.
 pub(super) const REASON_CALL: u32 = 0;
@@ -150,6 +152,10 @@ pub(super) const OPS_COUNT: u64 = 4;
 pub(super) const OPS_ACK_OFFSET: u64 = 8;
 pub(super) const OPS_OK: u64 = 16;
 pub(super) const OPS_SPIN: u64 = 20;
+/// Address of the word where the mapper sleeps.
+pub(super) const OPS_WAKE: u64 = 24;
+/// Address of the word where a thread sleeps that has handed over to the mapper, or zero.
+pub(super) const OPS_THEN_WAKE: u64 = 32;
 pub(super) const OPS_FIRST: u64 = 64;
 pub(super) const OPS_ERRNOS: u64 = 3200;
 /// Length of one operation: number, six arguments, what to do with the result.

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use abi::Errno;
 
+use super::files::{Files, WakeWord};
+use super::host_thread::served;
 use super::layout::*;
 use super::policy;
-use super::shared::{SharedFile, futex_wait, futex_wake};
+use super::shared::{SharedFile, futex_wait};
 
 /// One host call for a mapper.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +33,10 @@ impl Op {
 pub(super) struct Mapper {
     ops: Arc<SharedFile>,
     acks: Arc<SharedFile>,
+    control: Arc<SharedFile>,
     number: u64,
+    /// Where the region of stubs begins.
+    base: u64,
     seq: u32,
     /// Whether it is at a batch that nobody has waited for.
     busy: bool,
@@ -39,13 +44,17 @@ pub(super) struct Mapper {
 
 impl Mapper {
     /// The mapper of the stub with this number, whose page is set up for it. `seq` is the number of the last batch that it has seen.
-    pub(super) fn new(ops: &Arc<SharedFile>, acks: &Arc<SharedFile>, number: u64, seq: u32) -> Mapper {
-        let m = Mapper { ops: ops.clone(), acks: acks.clone(), number, seq, busy: false };
-        let page = m.page();
+    pub(super) fn new(files: &Files, base: u64, number: u64, seq: u32) -> Mapper {
+        let Files { ops, acks, control, .. } = files;
+        let (ops, acks, control) = (ops.clone(), acks.clone(), control.clone());
+        let m = Mapper { ops, acks, control, number, base, seq, busy: false };
+        let (ops, acks, page) = (&m.ops, &m.acks, m.page());
         ops.store(page + OPS_SEQ, seq);
         ops.store(page + OPS_COUNT, 0);
         ops.write(page + OPS_ACK_OFFSET, page);
         ops.store(page + OPS_OK, ANSWER_OK);
+        ops.write(page + OPS_WAKE, m.wake_word().address(base));
+        ops.write(page + OPS_THEN_WAKE, 0);
         ops.store(page + OPS_SPIN, policy::looks(policy::MAPPER_SPIN));
         for e in 0..134u32 {
             ops.store(page + OPS_ERRNOS + u64::from(e) * 4, e.max(1));
@@ -64,9 +73,15 @@ impl Mapper {
 
     /// Has a batch carried out. Errors: the errno of the first operation that failed, after which none is tried; `ESRCH` if the stub
     /// has died.
+    ///
+    /// The thread whose trap the caller deals with cannot go on before that, and most likely has the processor that the mapper will
+    /// have: it hands over.
     pub(super) fn run(&mut self, batch: &[Op], dead: &AtomicBool) -> Result<(), Errno> {
-        self.post(batch, dead);
-        self.busy = false;
+        let served = served();
+        self.put(batch, served.as_ref().map(|t| t.wake_word()), dead);
+        if !served.is_some_and(|t| t.hand_over(self.wake_word())) {
+            self.wake_word().wake(&self.control);
+        }
         self.answer(dead)
     }
 
@@ -79,6 +94,13 @@ impl Mapper {
 
     /// Has a batch carried out, and does not wait for that. The next batch does, and does not ask how it has ended.
     pub(super) fn post(&mut self, batch: &[Op], dead: &AtomicBool) {
+        self.put(batch, None, dead);
+        self.wake_word().wake(&self.control);
+        self.busy = true;
+    }
+
+    /// Writes a batch down. When it is done the mapper wakes who sleeps at `then`.
+    fn put(&mut self, batch: &[Op], then: Option<WakeWord>, dead: &AtomicBool) {
         self.settle(dead);
         assert!(batch.len() <= OPS_MAX, "batches are split before");
         let page = self.page();
@@ -91,18 +113,23 @@ impl Mapper {
             self.ops.write(at + 56, op.then);
         }
         self.ops.store(page + OPS_COUNT, batch.len() as u32);
+        self.ops.write(page + OPS_THEN_WAKE, then.map_or(0, |word| word.address(self.base)));
         self.acks.store(page, 0);
         self.seq = self.seq.wrapping_add(1);
         let word = self.ops.atomic(page + OPS_SEQ);
         word.store(self.seq, Ordering::SeqCst);
-        futex_wake(word, 1);
-        self.busy = true;
+        self.wake_word().change(&self.control);
+    }
+
+    fn wake_word(&self) -> WakeWord {
+        WakeWord::of_mapper(self.number)
     }
 
     /// Waits for an answer. Errors: as [`Mapper::run`].
     pub(super) fn answer(&self, dead: &AtomicBool) -> Result<(), Errno> {
         let word = self.acks.atomic(self.page());
         let mut spins = policy::looks(policy::ANSWER_SPIN);
+        let late = spins / 2;
         loop {
             match word.load(Ordering::SeqCst) {
                 0 => {}
@@ -111,6 +138,10 @@ impl Mapper {
             }
             if spins > 0 {
                 spins -= 1;
+                if spins == late {
+                    // Whoever was to wake it has not.
+                    self.wake_word().wake(&self.control);
+                }
                 core::hint::spin_loop();
             } else if dead.load(Ordering::SeqCst) {
                 return Err(Errno::ESRCH);

@@ -116,7 +116,7 @@ pub(super) struct Nursery {
 impl Nursery {
     /// Forks and empties the seed. Errors: what the host refuses.
     pub(super) fn start(files: Files, base: u64, bell: Arc<Bell>) -> Result<Arc<Nursery>, Errno> {
-        let mapper = Mapper::new(&files.ops, &files.acks, 0, 0);
+        let mapper = Mapper::new(&files, base, 0, 0);
         let population = Population { next_number: 1, next_area: 1, ..Population::default() };
         let nursery = Arc::new(Nursery {
             files,
@@ -180,7 +180,7 @@ impl Nursery {
             }
             None => return Err(Errno::EAGAIN),
         };
-        let mapper = Mapper::new(&self.files.ops, &self.files.acks, number, seed.seq().wrapping_add(1));
+        let mapper = Mapper::new(&self.files, self.base, number, seed.seq().wrapping_add(1));
         self.files.control.store(NEWBORN_PAGE, 0);
         if let Err(e) = seed.run(&self.birth(number), &self.seed_dead) {
             population.numbers.push(number);

@@ -21,9 +21,13 @@ picket_stub_mapper:
     pause
     sub ecx, 1
     jg 21b
-    lea rdi, [r12 + {ops_seq}]
+22: // sleep
+    mov rdi, [r12 + {ops_wake}]
+    mov edx, [rdi] // before the look at the number: it changes after that
+    mov eax, [r12 + {ops_seq}]
+    cmp eax, r13d
+    jne 23f
     xor esi, esi // FUTEX_WAIT
-    mov edx, r13d
     xor r10d, r10d
     mov eax, 202
     syscall
@@ -78,6 +82,7 @@ picket_stub_mapper:
     mov eax, 231
     syscall
 30: // answer
+    mov rbx, [r12 + {ops_then_wake}] // after the answer the page may hold the next batch
     mov edi, {fd_ack}
     mov edx, 4
     mov r10, [r12 + {ops_ack_offset}]
@@ -88,7 +93,15 @@ picket_stub_mapper:
     mov edx, 1
     mov eax, 202
     syscall
-    jmp 20b
+    test rbx, rbx
+    jz 20b
+    // The thread whose processor this was gets it back.
+    mov rdi, rbx
+    mov esi, 1 // FUTEX_WAKE
+    mov edx, 1
+    mov eax, 202
+    syscall
+    jmp 22b
 
     // A new thread. rsp: end of its area.
 picket_stub_thread:
@@ -203,15 +216,35 @@ picket_stub_handler:
     mov edx, [rdi] // before the look at the state: it changes after that
     mov eax, [rbx + {area_state}]
     cmp eax, {sleeping}
-    jne 55f
+    jne 53f
     xor esi, esi // FUTEX_WAIT
     xor r10d, r10d
     mov eax, 202
     syscall
-    jmp 52b
+    test eax, eax
+    jnz 52b
+    // Woken, for the answer will come soon if it is not there.
+    mov eax, {sleeping}
+    mov ecx, {trapped}
+    lock cmpxchg [rbx + {area_state}], ecx
+    jne 53f
+    mov ebp, [rbx + {area_spin}]
+    jmp 58b
+56: // wake the one that needs this processor, and sleep
+    mov rdi, [rbx + {wake_other}]
+    mov esi, 1 // FUTEX_WAKE
+    mov edx, 1
+    mov eax, 202
+    syscall
+    mov eax, {hand_over}
+    mov ecx, {sleeping}
+    lock cmpxchg [rbx + {area_state}], ecx
+    je 52b
 53:
     cmp eax, {sleeping}
     je 52b
+    cmp eax, {hand_over}
+    je 56b
 55:
     cmp eax, {exit}
     je 57f
@@ -345,7 +378,15 @@ picket_stub_wait:
     xor r10d, r10d
     mov eax, 202
     syscall
-    jmp 63b
+    test eax, eax
+    jnz 63b
+    // Woken, for the answer will come soon if it is not there.
+    mov eax, {fast_sleeping}
+    mov ecx, {fast}
+    lock cmpxchg gs:[{area_state}], ecx
+    mov r11d, {fast}
+    je 65f
+    mov r11d, eax
 65:
     mov rdi, gs:[{c_rdi}]
     mov rsi, gs:[{c_rsi}]
@@ -386,7 +427,7 @@ picket_stub_rewait:
     je 72f
     cmp r11d, {save_rest}
     je 72f
-    cmp r11d, {hand_over}
+    cmp r11d, {fast_hand_over}
     je 77f
     cmp dword ptr gs:[{area_kicked}], 0
     jne 68b
@@ -417,13 +458,13 @@ picket_stub_rewait:
 74:
     mov rdx, gs:[{c_rdx}]
     jmp 61b
-77: // wake the one that runs next, here if it can, and sleep
+77: // wake the one that needs this processor, and sleep
     mov rdi, gs:[{wake_other}]
     mov esi, 1 // FUTEX_WAKE
     mov edx, 1
     mov eax, 202
     syscall
-    mov eax, {hand_over}
+    mov eax, {fast_hand_over}
     mov ecx, {fast_sleeping}
     lock cmpxchg gs:[{area_state}], ecx
     je 63b

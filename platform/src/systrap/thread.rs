@@ -8,7 +8,7 @@ use abi::Errno;
 
 use super::Handle;
 use super::bell::Found;
-use super::host_thread::{ThreadShared, Trapped, give_birth};
+use super::host_thread::{ThreadShared, Trapped, give_birth, serve};
 use super::layout::*;
 use super::lock;
 use super::policy;
@@ -312,7 +312,10 @@ impl GuestThread for SystrapThread {
                 self.tenant.set_running(true);
             } else {
                 match self.event(&thread, regs) {
-                    Ok(Some(trap)) => return self.stopped(Ok(trap)),
+                    Ok(Some(trap)) => {
+                        serve(&thread);
+                        return self.stopped(Ok(trap));
+                    }
                     Ok(None) => {}
                     Err(_) => return self.stopped(Err(Errno::ESRCH)),
                 }
