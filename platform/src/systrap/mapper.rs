@@ -7,7 +7,7 @@ use std::sync::Arc;
 use abi::Errno;
 
 use super::files::{Files, WakeWord};
-use super::host_thread::served;
+use super::host_thread::{ThreadShared, served};
 use super::layout::*;
 use super::policy;
 use super::shared::{SharedFile, futex_wait};
@@ -77,9 +77,8 @@ impl Mapper {
     /// The thread whose trap the caller deals with cannot go on before that, and most likely has the processor that the mapper will
     /// have: it hands over.
     pub(super) fn run(&mut self, batch: &[Op], dead: &AtomicBool) -> Result<(), Errno> {
-        let served = served();
-        self.put(batch, served.as_ref().map(|t| t.wake_word()), dead);
-        if !served.is_some_and(|t| t.hand_over(self.wake_word())) {
+        self.put(batch, dead);
+        if !served().is_some_and(|thread| self.take_over(&thread)) {
             self.wake_word().wake(&self.control);
         }
         self.answer(dead)
@@ -94,13 +93,24 @@ impl Mapper {
 
     /// Has a batch carried out, and does not wait for that. The next batch does, and does not ask how it has ended.
     pub(super) fn post(&mut self, batch: &[Op], dead: &AtomicBool) {
-        self.put(batch, None, dead);
+        self.put(batch, dead);
         self.wake_word().wake(&self.control);
         self.busy = true;
     }
 
-    /// Writes a batch down. When it is done the mapper wakes who sleeps at `then`.
-    fn put(&mut self, batch: &[Op], then: Option<WakeWord>, dead: &AtomicBool) {
+    /// Has a thread wake the mapper and sleep until that has answered. Returns whether it was told.
+    fn take_over(&self, thread: &ThreadShared) -> bool {
+        let then_wake = self.page() + OPS_THEN_WAKE;
+        self.ops.write(then_wake, thread.wake_word().address(self.base));
+        let told = thread.hand_over(self.wake_word());
+        if !told {
+            self.ops.write(then_wake, 0);
+        }
+        told
+    }
+
+    /// Writes a batch down.
+    fn put(&mut self, batch: &[Op], dead: &AtomicBool) {
         self.settle(dead);
         assert!(batch.len() <= OPS_MAX, "batches are split before");
         let page = self.page();
@@ -113,7 +123,7 @@ impl Mapper {
             self.ops.write(at + 56, op.then);
         }
         self.ops.store(page + OPS_COUNT, batch.len() as u32);
-        self.ops.write(page + OPS_THEN_WAKE, then.map_or(0, |word| word.address(self.base)));
+        self.ops.write(page + OPS_THEN_WAKE, 0);
         self.acks.store(page, 0);
         self.seq = self.seq.wrapping_add(1);
         let word = self.ops.atomic(page + OPS_SEQ);
