@@ -8,7 +8,7 @@ use crate::bpf::{AUDIT_ARCH_X86_64, OFFSET_ARCH, OFFSET_IP, allow_list, load, st
 
 /// Host calls that a task which runs guest code may make, from the stub's code only.
 pub const GUEST_CALLS: &[(i64, &str)] = &[
-    (libc::SYS_futex, "sleep until the sentry has answered, and wake it"),
+    (libc::SYS_futex, "sleep until the sentry has answered; wake it, or who runs next on the processor"),
     (libc::SYS_rt_sigreturn, "go on in guest code"),
     (libc::SYS_exit, "end the thread"),
 ];
@@ -19,7 +19,7 @@ pub const MAPPER_CALLS: &[(i64, &str)] = &[
     (libc::SYS_munmap, "unmap guest memory"),
     (libc::SYS_mprotect, "protect guest memory"),
     (libc::SYS_madvise, "advise on guest memory"),
-    (libc::SYS_futex, "sleep until there is a batch; also as a guest's task"),
+    (libc::SYS_futex, "sleep until there is a batch, and wake who waits for it; also as a guest's task"),
     (libc::SYS_pwrite64, "answer"),
     (libc::SYS_clone, "make guest threads, and stubs from the first one"),
     (libc::SYS_close_range, "give up descriptors at a thread's start"),
