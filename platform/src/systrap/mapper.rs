@@ -1,5 +1,6 @@
 //! Batches of operations that a stub's mapper carries out.
 
+use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
@@ -27,6 +28,15 @@ impl Op {
     pub(super) fn then(self, then: u64) -> Op {
         Op { then, ..self }
     }
+}
+
+thread_local! {
+    static IS_PATIENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on the calling thread sleeps until a batch is done and does not poll: nobody waits for it.
+pub(super) fn be_patient() {
+    IS_PATIENT.set(true);
 }
 
 /// Talks to the mapper of one stub, by a page of operations and a word for its answers. Both belong to the stub's number.
@@ -138,7 +148,7 @@ impl Mapper {
     /// Waits for an answer. Errors: as [`Mapper::run`].
     pub(super) fn answer(&self, dead: &AtomicBool) -> Result<(), Errno> {
         let word = self.acks.atomic(self.page());
-        let mut spins = policy::looks(policy::ANSWER_SPIN);
+        let mut spins = if IS_PATIENT.get() { 0 } else { policy::looks(policy::ANSWER_SPIN) };
         let late = spins / 2;
         loop {
             match word.load(Ordering::SeqCst) {

@@ -8,6 +8,7 @@ use abi::Errno;
 
 use super::host_thread::{ThreadShared, give_birth};
 use super::lock;
+use super::mapper;
 use super::nursery::{Nursery, Stub};
 use super::policy;
 use super::retired::Retired;
@@ -60,6 +61,7 @@ impl Ready {
         let (ready, weak) = (self.clone(), Arc::downgrade(nursery));
         let (sender, runs) = std::sync::mpsc::sync_channel(1);
         let body = move || {
+            mapper::be_patient();
             sender.send(()).ok();
             ready.make_stubs(&weak);
         };
