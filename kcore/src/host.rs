@@ -58,6 +58,11 @@ pub trait Clock: Send + Sync {
     fn monotonic(&self) -> Nanos {
         self.now(ClockSource::Monotonic)
     }
+    /// As [`Clock::monotonic`], for accounting: where reading the clock may be cheaper when it need not be in order with the memory accesses
+    /// around it, so that it may be a little early or late, it is read so.
+    fn stamp(&self) -> Nanos {
+        self.monotonic()
+    }
     /// Nanoseconds since the epoch.
     fn realtime(&self) -> Nanos {
         self.now(ClockSource::Realtime)

@@ -45,16 +45,20 @@ pub(crate) async fn run_task(mut cx: CurrentTask) {
             let clock = &kernel.host().clock;
             let thread = thread.get_mut();
             let core = &task.core;
-            core.times.switch(CpuMode::User, clock.monotonic());
+            let mut has_begun = false;
             let trap = poll_fn(|c| {
                 if !waker.as_ref().is_some_and(|w| w.will_wake(c.waker())) {
                     waker = Some(c.waker().clone());
                     core.set_waker(waker.clone());
                 }
-                thread.poll_run(c, regs)
+                thread.poll_run_with(c, regs, &mut || {
+                    if !core::mem::replace(&mut has_begun, true) {
+                        core.times.switch(CpuMode::User, clock.stamp());
+                    }
+                })
             })
             .await;
-            core.times.switch(CpuMode::System, clock.monotonic());
+            core.times.switch(CpuMode::System, clock.stamp());
             trap
         };
         match trap {

@@ -166,6 +166,17 @@ pub trait GuestThread: Send {
     ///
     /// Errors: `ESRCH` when the thread was lost (its host process was killed).
     fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut Registers) -> Poll<Result<Trap, Errno>>;
+    /// As [`GuestThread::poll_run`]; `begun` is called once in each call, as soon as the guest runs if it does, so that what it does keeps nobody
+    /// waiting. Default: before that.
+    fn poll_run_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        regs: &mut Registers,
+        begun: &mut dyn FnMut(),
+    ) -> Poll<Result<Trap, Errno>> {
+        begun();
+        self.poll_run(cx, regs)
+    }
     /// A handle that interrupts `poll_run` from any thread.
     fn kicker(&self) -> Arc<dyn Kick>;
     /// The floating-point state, fetched lazily; changes made through it are loaded before the guest next runs.

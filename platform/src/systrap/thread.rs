@@ -291,9 +291,20 @@ impl SystrapThread {
 
 impl GuestThread for SystrapThread {
     fn poll_run(&mut self, cx: &mut Context<'_>, regs: &mut Registers) -> Poll<Result<Trap, Errno>> {
+        self.poll_run_with(cx, regs, &mut || {})
+    }
+
+    fn poll_run_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        regs: &mut Registers,
+        begun: &mut dyn FnMut(),
+    ) -> Poll<Result<Trap, Errno>> {
         let mut resumed = self.phase == Phase::Idle;
-        let thread = if resumed {
-            match self.start(cx, regs) {
+        let started = resumed.then(|| self.start(cx, regs));
+        begun();
+        let thread = if let Some(started) = started {
+            match started {
                 Poll::Ready(Ok(Some(t))) => t,
                 Poll::Ready(Ok(None)) => return self.stopped(Ok(Trap::Kicked)),
                 Poll::Ready(Err(e)) => return self.stopped(Err(e)),
