@@ -6,6 +6,7 @@ use kcore::frame::{FileOffset, FrameStore};
 use kcore::raw::RawBytes;
 use kcore::user::UserMemory;
 
+use crate::lookaside::Piece;
 use crate::space::{AddressSpace, Inner};
 use crate::types::{FaultAccess, FaultOutcome, Prot, VmFlags};
 
@@ -54,16 +55,38 @@ impl Mode {
 
 impl Inner {
     /// Where the bytes at `addr` are, and how many follow on consecutive frames, if they are resident and `mode` may.
+    #[inline]
     pub(crate) fn locate(&self, addr: u64, mode: Mode) -> Option<(FileOffset, u64)> {
+        if let Some(piece) = self.lookaside.find(addr)
+            && match mode {
+                Mode::Read => piece.read,
+                Mode::Write => piece.write,
+                Mode::ForceRead | Mode::ForceWrite => false,
+            }
+        {
+            return Some((FileOffset(piece.at + (addr - piece.start)), piece.end - addr));
+        }
+        self.look_up(addr, mode)
+    }
+    fn look_up(&self, addr: u64, mode: Mode) -> Option<(FileOffset, u64)> {
         let run = self.resident.find(addr)?;
         let vma = self.vmas.find(addr)?;
+        let (start, end) = (run.start.max(vma.start), run.end.min(vma.end));
+        let piece = Piece {
+            start,
+            end,
+            at: run.offset_of(start),
+            read: !vma.prot.is_empty(),
+            write: vma.prot.contains(Prot::WRITE) && run.kind.writable(),
+        };
+        self.lookaside.note(addr, &piece);
         let ok = match mode {
-            Mode::Read => !vma.prot.is_empty(),
-            Mode::Write => vma.prot.contains(Prot::WRITE) && run.kind.writable(),
+            Mode::Read => piece.read,
+            Mode::Write => piece.write,
             Mode::ForceRead => true,
             Mode::ForceWrite => run.kind.writable() && (!vma.shared() || vma.prot.contains(Prot::WRITE)),
         };
-        ok.then(|| (FileOffset(run.offset_of(addr)), run.end.min(vma.end) - addr))
+        ok.then(|| (FileOffset(run.offset_of(addr)), end - addr))
     }
 }
 

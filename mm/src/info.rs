@@ -206,7 +206,7 @@ impl AddressSpace {
     }
     /// Sets [`AddressSpace::code_range`].
     pub fn set_code_range(&self, range: GuestRange) {
-        self.inner.write().marks.code = (range.start().0, range.end().0);
+        self.lock().marks.code = (range.start().0, range.end().0);
     }
     /// Where the program's initialized data is (`start_data`, `end_data`).
     pub fn data_range(&self) -> GuestRange {
@@ -215,7 +215,7 @@ impl AddressSpace {
     }
     /// Sets [`AddressSpace::data_range`].
     pub fn set_data_range(&self, range: GuestRange) {
-        self.inner.write().marks.data = (range.start().0, range.end().0);
+        self.lock().marks.data = (range.start().0, range.end().0);
     }
     /// Where the arguments are (`arg_start`, `arg_end`).
     pub fn arg_range(&self) -> GuestRange {
@@ -224,7 +224,7 @@ impl AddressSpace {
     }
     /// Sets [`AddressSpace::arg_range`].
     pub fn set_arg_range(&self, range: GuestRange) {
-        self.inner.write().marks.args = (range.start().0, range.end().0);
+        self.lock().marks.args = (range.start().0, range.end().0);
     }
     /// Where the environment is (`env_start`, `env_end`).
     pub fn env_range(&self) -> GuestRange {
@@ -233,7 +233,7 @@ impl AddressSpace {
     }
     /// Sets [`AddressSpace::env_range`].
     pub fn set_env_range(&self, range: GuestRange) {
-        self.inner.write().marks.env = (range.start().0, range.end().0);
+        self.lock().marks.env = (range.start().0, range.end().0);
     }
     /// The stack pointer at the program's start (`start_stack`).
     pub fn stack_start(&self) -> GuestAddr {
@@ -241,6 +241,6 @@ impl AddressSpace {
     }
     /// Sets [`AddressSpace::stack_start`].
     pub fn set_stack_start(&self, at: GuestAddr) {
-        self.inner.write().marks.stack_start = at.0;
+        self.lock().marks.stack_start = at.0;
     }
 }

@@ -9,6 +9,7 @@ mod anon;
 mod density;
 mod frames;
 mod info;
+mod lookaside;
 mod ops;
 mod raw;
 mod resident;

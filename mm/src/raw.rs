@@ -13,21 +13,32 @@ use kcore::host::MemoryFile;
 use kcore::raw::RawBytes;
 
 /// Checked access to the bytes of a memory file. Panics on offsets outside it: those are kernel bugs.
-pub(crate) struct RawMemory(Arc<dyn MemoryFile>);
+pub(crate) struct RawMemory {
+    file: Arc<dyn MemoryFile>,
+    /// Where the file is mapped, and its length, which never change.
+    base: *mut u8,
+    len: u64,
+}
+
+// SAFETY: the pointer is to the mapping of `file`, which threads may share; access goes through its contract.
+unsafe impl Send for RawMemory {}
+// SAFETY: as above; the object itself never changes.
+unsafe impl Sync for RawMemory {}
 
 impl RawMemory {
     pub(crate) fn new(file: Arc<dyn MemoryFile>) -> RawMemory {
-        RawMemory(file)
+        let (base, len) = (file.base(), file.len());
+        RawMemory { file, base, len }
     }
     pub(crate) fn file(&self) -> &dyn MemoryFile {
-        &*self.0
+        &*self.file
     }
     #[inline]
     fn at(&self, offset: u64, len: usize) -> *mut u8 {
         let end = offset.checked_add(len as u64);
-        assert!(end.is_some_and(|e| e <= self.0.len()), "access past the end of the memory file");
+        assert!(end.is_some_and(|e| e <= self.len), "access past the end of the memory file");
         // SAFETY: the range is inside the mapping that `MemoryFile` promises to keep, as just checked.
-        unsafe { self.0.base().add(offset as usize) }
+        unsafe { self.base.add(offset as usize) }
     }
     pub(crate) fn read(&self, offset: u64, dst: &mut [u8]) {
         let src = self.at(offset, dst.len());

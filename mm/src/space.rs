@@ -10,10 +10,11 @@ use abi::Errno;
 use kcore::addr::{GuestAddr, GuestRange, PAGE_SIZE};
 use kcore::frame::{FileOffset, FrameStore};
 use kcore::mappable::{MappingObserver, Removal};
-use kcore::sync::{LockClass, RwLock};
+use kcore::sync::{LockClass, RwLock, WriteGuard};
 
 use crate::density::Density;
 use crate::frames::FrameAllocator;
+use crate::lookaside::Lookaside;
 use crate::resident::{Kind, ResidentSet, Run};
 use crate::types::{Layout, Limits, MapOp, Prot, SpaceBackend, VmFlags};
 use crate::vma::VmaSet;
@@ -56,6 +57,7 @@ pub(crate) struct Inner {
     /// Operations that are carried out before the next ones, within one fault. What they map counts as mapped.
     pub(crate) queue: Vec<MapOp>,
     pub(crate) density: Density,
+    pub(crate) lookaside: Lookaside,
     pub(crate) peak_total: u64,
     pub(crate) peak_rss: u64,
     pub(crate) marks: Marks,
@@ -107,6 +109,7 @@ impl AddressSpace {
                 fresh: Vec::new(),
                 queue: Vec::new(),
                 density: Density::default(),
+                lookaside: Lookaside::default(),
                 peak_total: 0,
                 peak_rss: 0,
                 marks: Marks::default(),
@@ -128,7 +131,7 @@ impl AddressSpace {
     }
     /// Changes where mappings may lie; those that exist stay.
     pub fn set_layout(&self, layout: Layout) {
-        self.inner.write().layout = layout;
+        self.lock().layout = layout;
     }
     /// The limits in force.
     pub fn limits(&self) -> Limits {
@@ -136,7 +139,7 @@ impl AddressSpace {
     }
     /// Sets the limits for what is mapped from now on, `setrlimit(2)`.
     pub fn set_limits(&self, limits: Limits) {
-        self.inner.write().limits = limits;
+        self.lock().limits = limits;
     }
     /// Removes every mapping (`exit`, `execve`). Break, ranges and locking flags are reset too.
     pub fn clear(&self) {
@@ -159,11 +162,17 @@ impl AddressSpace {
         })
         .unwrap_or(false)
     }
+    /// Locks it for changes, after which nothing is where it was found.
+    pub(crate) fn lock(&self) -> WriteGuard<'_, Inner> {
+        let mut inner = self.inner.write();
+        inner.lookaside.forget();
+        inner
+    }
     /// Runs `f` with the lock held for writing; drops removed mappings after it is released, because dropping an object may take
     /// locks of any rank.
     pub(crate) fn update<R>(&self, f: impl FnOnce(&mut Inner) -> Result<R, Errno>) -> Result<R, Errno> {
         let (result, garbage) = {
-            let mut inner = self.inner.write();
+            let mut inner = self.lock();
             let r = f(&mut inner);
             inner.take_back();
             inner.peak_total = inner.peak_total.max(inner.vmas.total);

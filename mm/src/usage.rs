@@ -132,7 +132,7 @@ impl AddressSpace {
     }
     /// The most that was ever resident becomes what is resident now (`clear_refs`).
     pub fn reset_peak_rss(&self) {
-        let mut inner = self.inner.write();
+        let mut inner = self.lock();
         inner.peak_rss = inner.resident.pages;
     }
 }

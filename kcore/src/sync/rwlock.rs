@@ -33,6 +33,7 @@ impl<T> RwLock<T> {
 impl<T: ?Sized> RwLock<T> {
     /// Takes the lock for reading.
     #[track_caller]
+    #[inline]
     pub fn read(&self) -> ReadGuard<'_, T> {
         class::acquire(self.class);
         self.acquire(|s| (s < WRITER - 1).then(|| s + 1));

@@ -17,7 +17,7 @@ impl AddressSpace {
     /// Shows the guest nothing until its first fault, which then maps all that the kernel has made resident till then: for a
     /// program that is being loaded.
     pub fn hold_back(&self) {
-        self.inner.write().held_back = true;
+        self.lock().held_back = true;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::vma::{Backing, Vma};
 impl AddressSpace {
     /// Sets where the heap starts (and, for now, ends).
     pub fn set_brk_start(&self, start: GuestAddr) {
-        let mut inner = self.inner.write();
+        let mut inner = self.lock();
         inner.brk_start = start.0;
         inner.brk_end = start.0;
     }

@@ -45,7 +45,7 @@ impl AddressSpace {
         let child = AddressSpace::new(self.frames.clone(), child_backend, layout, precise);
         self.update(|parent| {
             // Held throughout, so that a truncation that the child hears of while it is filled waits for it.
-            let mut inner = child.inner.write();
+            let mut inner = child.lock();
             parent.fork_into(&mut inner, &child, only_stack)
         })?;
         Ok(child)
