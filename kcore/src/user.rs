@@ -2,10 +2,12 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use core::fmt;
 use core::marker::PhantomData;
 
 use abi::Errno;
+use smallvec::SmallVec;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::addr::GuestAddr;
@@ -134,6 +136,14 @@ impl<T> UserPtr<T, Write> {
     }
 }
 
+/// A string that needs no allocation if it is as short as most.
+pub type ShortString = SmallVec<[u8; 128]>;
+
+/// Bytes of a string that are loaded at once; the first time only those of one line of the processor's cache, as the guest may have just
+/// written what follows, and most strings end there.
+const LINE: u64 = 64;
+const STEP: usize = 256;
+
 /// Loads a NUL-terminated string of at most `max` bytes with its terminator; the result is without it.
 ///
 /// Errors: `EFAULT`; `ENAMETOOLONG` if there is no NUL in the first `max` bytes.
@@ -141,24 +151,26 @@ pub fn read_c_string(
     mem: &(impl UserMemory + ?Sized),
     addr: GuestAddr,
     max: usize,
-) -> Result<Vec<u8>, Errno> {
-    let mut out = Vec::new();
-    let mut buf = [0u8; 256];
+) -> Result<ShortString, Errno> {
+    let mut out = ShortString::new();
     let mut at = addr;
+    let mut step = (LINE - addr.0 % LINE) as usize;
     while out.len() < max {
         // Not past the page: what follows it need not be mapped.
         let to_page_end = (crate::addr::PAGE_SIZE - at.page_offset()) as usize;
-        let n = buf.len().min(to_page_end).min(max - out.len());
-        if mem.copy_in(at, &mut buf[..n]) < n {
-            // A shorter mapping cannot end inside a page, but a permission change can race: take what is there byte by byte.
+        let (done, n) = (out.len(), step.min(to_page_end).min(max - out.len()));
+        out.resize(done + n, 0);
+        if mem.copy_in(at, &mut out[done..]) < n {
+            // A shorter mapping cannot end inside a page, but a permission change can race.
             return Err(Errno::EFAULT);
         }
-        if let Some(nul) = buf[..n].iter().position(|b| *b == 0) {
-            out.extend_from_slice(&buf[..nul]);
+        if let Ok(rest) = CStr::from_bytes_until_nul(&out[done..]) {
+            let len = done + rest.count_bytes();
+            out.truncate(len);
             return Ok(out);
         }
-        out.extend_from_slice(&buf[..n]);
         at = at.checked_add(n as u64).ok_or(Errno::EFAULT)?;
+        step = STEP;
     }
     Err(Errno::ENAMETOOLONG)
 }

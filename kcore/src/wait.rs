@@ -10,7 +10,7 @@ use core::task::Waker;
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::primitives::{AtomicUsize, Ordering, fence};
+use crate::primitives::{AtomicUsize, Ordering};
 use crate::sync::{LockClass, Mutex};
 
 static WAIT_QUEUE: LockClass = LockClass::new("wait queue", 900);
@@ -115,8 +115,8 @@ impl WaitQueue {
     }
     /// Whether anybody is registered. Needs no lock: a waker that changed the state before may skip a wake if this is false.
     pub fn has_waiters(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.0.count.load(Ordering::SeqCst) > 0
+        // An exchange is a fence too, and cheaper than one with a load: who registers comes after it and sees the change, or before it.
+        self.0.count.compare_exchange(0, 0, Ordering::SeqCst, Ordering::SeqCst).is_err()
     }
     /// Wakes everybody interested in any of `events`, and of the exclusive waiters the first one that is not already woken.
     /// Returns the number woken.

@@ -88,11 +88,14 @@ const OWN_REFERENCES: usize = 2;
 pub struct Task {
     pub(crate) core: Arc<task::Task>,
     parts: Parts,
+    /// Who it is: only the task itself changes that, so that it need not lock what others see.
+    cred: Arc<Credentials>,
 }
 
 impl Task {
     pub(crate) fn new(core: Arc<task::Task>, parts: Parts) -> Task {
-        Task { core, parts }
+        let cred = core.cred();
+        Task { core, parts, cred }
     }
     /// Its identity, as others see it.
     pub fn core(&self) -> &Arc<task::Task> {
@@ -160,7 +163,17 @@ impl Task {
     }
     /// Who it is.
     pub fn cred(&self) -> Arc<Credentials> {
-        self.core.cred()
+        self.who().clone()
+    }
+    /// Who it is, for a look.
+    pub(crate) fn who(&self) -> &Arc<Credentials> {
+        debug_assert!(Arc::ptr_eq(&self.cred, &self.core.cred()), "only the task itself changes who it is");
+        &self.cred
+    }
+    /// Makes it somebody else.
+    pub(crate) fn set_cred(&mut self, cred: Arc<Credentials>) {
+        self.cred = cred.clone();
+        self.core.set_cred(cred);
     }
     /// Gives up what it has; what nobody else has is closed and freed.
     pub(crate) fn release(self) -> Arc<task::Task> {

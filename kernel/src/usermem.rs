@@ -3,7 +3,7 @@
 use abi::Errno;
 use abi::fs::fcntl::Iovec;
 use kcore::addr::GuestAddr;
-use kcore::user::{UserMemory, UserPtr, read_c_string};
+use kcore::user::{ShortString, UserMemory, UserPtr, read_c_string};
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::current::CurrentTask;
@@ -17,7 +17,7 @@ pub(crate) const IOV_MAX: usize = 1024;
 
 impl CurrentTask {
     /// A path argument. Errors: `EFAULT`, `ENAMETOOLONG`.
-    pub(crate) fn read_path(&self, ptr: UserPtr<core::ffi::c_char>) -> Result<alloc::vec::Vec<u8>, Errno> {
+    pub(crate) fn read_path(&self, ptr: UserPtr<core::ffi::c_char>) -> Result<ShortString, Errno> {
         read_c_string(&**self.task.mm(), ptr.addr(), PATH_MAX)
     }
     /// The buffers of a vectored call, cut at [`MAX_RW_COUNT`]. Errors: `EINVAL` for too many or too long ones, `EFAULT`.

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use abi::Errno;
 use kcore::id::Pid;
@@ -43,6 +43,8 @@ pub struct ThreadGroup {
     pub(crate) signals: Mutex<GroupSignals>,
     handlers: Mutex<Arc<SigHandlers>>,
     rlimits: Mutex<Rlimits>,
+    /// The soft ones of them, which system calls look at without the lock.
+    soft_limits: [AtomicU64; Resource::ALL.len()],
     pub(crate) usage: Mutex<Usage>,
     /// Woken when a child or tracee changes state; what `wait` waits on.
     pub child_queue: WaitQueue,
@@ -74,6 +76,7 @@ impl ThreadGroup {
             pid,
             signals: Mutex::new(&SIGNALS, GroupSignals::default()),
             handlers: Mutex::new(&HANDLERS, handlers),
+            soft_limits: Resource::ALL.map(|r| AtomicU64::new(rlimits.get(r).cur)),
             rlimits: Mutex::new(&LIMITS, rlimits),
             usage: Mutex::new(&USAGE, Usage::default()),
             child_queue: WaitQueue::new(),
@@ -144,6 +147,10 @@ impl ThreadGroup {
     pub fn rlimit(&self, r: Resource) -> Rlimit {
         self.rlimits.lock().get(r)
     }
+    /// What is enforced of one resource. Needs no lock.
+    pub fn soft_limit(&self, r: Resource) -> u64 {
+        self.soft_limits[r as usize].load(Ordering::Relaxed)
+    }
     /// All limits.
     pub fn rlimits(&self) -> Rlimits {
         *self.rlimits.lock()
@@ -152,7 +159,10 @@ impl ThreadGroup {
     ///
     /// Errors: as [`Rlimits::set`].
     pub fn set_rlimit(&self, r: Resource, new: Rlimit, may_raise: bool) -> Result<Rlimit, Errno> {
-        self.rlimits.lock().set(r, new, may_raise)
+        let mut limits = self.rlimits.lock();
+        let old = limits.set(r, new, may_raise)?;
+        self.soft_limits[r as usize].store(new.cur, Ordering::Relaxed);
+        Ok(old)
     }
     /// What waited-for children used, `RUSAGE_CHILDREN`.
     pub fn rusage_children(&self) -> Rusage {

@@ -41,6 +41,9 @@ impl FileOps for DirFile {
     fn inode(&self) -> Option<Arc<dyn Inode>> {
         Some(self.inode.clone())
     }
+    fn inode_ref(&self) -> Option<&dyn Inode> {
+        Some(&*self.inode)
+    }
     fn seek(&self, _: &OpenFile, pos: u64, whence: Whence, off: i64) -> Result<u64, Errno> {
         match whence {
             Whence::Set | Whence::Cur => crate::file::seek_in(pos, 0, whence, off),

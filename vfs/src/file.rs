@@ -182,6 +182,10 @@ pub trait FileOps: Send + Sync + Any {
     fn inode(&self) -> Option<Arc<dyn Inode>> {
         None
     }
+    /// As [`FileOps::inode`], for a look. Override both or none.
+    fn inode_ref(&self) -> Option<&dyn Inode> {
+        None
+    }
     /// Seals (`F_GET_SEALS`), and adding some. Errors: `EINVAL` if it has none, `EPERM`, `EBUSY`.
     fn seals(&self, add: Option<u32>) -> Result<u32, Errno> {
         Err(Errno::EINVAL)

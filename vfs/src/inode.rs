@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 use kcore::cred::Credentials;
 use kcore::id::{Gid, Uid};
@@ -20,6 +20,9 @@ use crate::open_file::OpenFile;
 use crate::path::Path;
 
 static WATCHERS: LockClass = LockClass::new("inode watchers", 346);
+
+// Inodes of this process that are watched. It only spares work while there are none, so that kernels in one process may share it.
+static WATCHED: AtomicUsize = AtomicUsize::new(0);
 
 /// One name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +106,14 @@ impl Default for InodeCommon {
     }
 }
 
+impl Drop for InodeCommon {
+    fn drop(&mut self) {
+        if *self.watched.get_mut() {
+            WATCHED.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
 impl InodeCommon {
     /// Adds a watcher; it is kept weakly.
     pub fn watch(&self, watcher: &Arc<dyn InodeWatcher>) {
@@ -110,14 +121,27 @@ impl InodeCommon {
         let new = Arc::downgrade(watcher);
         w.retain(|o| o.strong_count() > 0 && !o.ptr_eq(&new));
         w.push(new);
-        self.watched.store(true, Ordering::Release);
+        self.set_watched(true);
     }
     /// Removes a watcher.
     pub fn unwatch(&self, watcher: &Arc<dyn InodeWatcher>) {
         let gone = Arc::downgrade(watcher);
         let mut w = self.watchers.lock();
         w.retain(|o| o.strong_count() > 0 && !o.ptr_eq(&gone));
-        self.watched.store(!w.is_empty(), Ordering::Release);
+        self.set_watched(!w.is_empty());
+    }
+    /// The list of watchers is locked.
+    fn set_watched(&self, is: bool) {
+        let was = self.watched.swap(is, Ordering::SeqCst);
+        if is && !was {
+            WATCHED.fetch_add(1, Ordering::SeqCst);
+        } else if was && !is {
+            WATCHED.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+    /// Whether anybody watches any inode at all.
+    pub(crate) fn any_is_watched() -> bool {
+        WATCHED.load(Ordering::SeqCst) > 0
     }
     /// Whether anybody watches.
     pub fn is_watched(&self) -> bool {

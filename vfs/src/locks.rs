@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use kcore::id::Pid;
 use kcore::io::{IoError, IoResult};
@@ -51,11 +52,15 @@ struct Inner {
 }
 
 /// All advisory locks on one file.
-pub struct FileLocks(Mutex<Option<Box<Inner>>>);
+pub struct FileLocks {
+    inner: Mutex<Option<Box<Inner>>>,
+    /// Whether there may be any: most files never have one, and each close asks.
+    any: AtomicBool,
+}
 
 impl Default for FileLocks {
     fn default() -> Self {
-        FileLocks(Mutex::new(&LOCKS, None))
+        FileLocks { inner: Mutex::new(&LOCKS, None), any: AtomicBool::new(false) }
     }
 }
 
@@ -67,27 +72,28 @@ fn conflicts(a: &RangeLock, b: &RangeLock) -> bool {
 impl FileLocks {
     /// Where to wait after [`IoError::Again`].
     pub fn queue(&self) -> WaitQueue {
-        self.0.lock().get_or_insert_default().queue.clone()
+        self.inner.lock().get_or_insert_default().queue.clone()
     }
     /// The first lock that stands in the way of `want` (`F_GETLK`).
     pub fn test(&self, want: &RangeLock) -> Option<RangeLock> {
-        self.0.lock().as_ref()?.ranges.iter().find(|l| conflicts(l, want)).copied()
+        self.inner.lock().as_ref()?.ranges.iter().find(|l| conflicts(l, want)).copied()
     }
     /// Whose locks stand in the way of `want`.
     pub fn holders(&self, want: &RangeLock) -> Vec<LockOwner> {
-        let inner = self.0.lock();
+        let inner = self.inner.lock();
         let ranges = inner.as_ref().map_or(&[][..], |i| &i.ranges[..]);
         ranges.iter().filter(|l| conflicts(l, want)).map(|l| l.owner).collect()
     }
     /// The first lock of `want`'s own owner on its bytes (`F_OFD_GETLK` with `F_UNLCK`).
     pub fn held(&self, want: &RangeLock) -> Option<RangeLock> {
         let own = |l: &&RangeLock| l.owner == want.owner && l.start <= want.last && want.start <= l.last;
-        self.0.lock().as_ref()?.ranges.iter().find(own).copied()
+        self.inner.lock().as_ref()?.ranges.iter().find(own).copied()
     }
     /// Takes or converts a lock. Errors: [`IoError::Again`] if another is in the way. Deadlocks are not looked for.
     pub fn set(&self, want: RangeLock) -> IoResult<()> {
         let queue = {
-            let mut g = self.0.lock();
+            let mut g = self.inner.lock();
+            self.any.store(true, Ordering::SeqCst);
             let inner = g.get_or_insert_default();
             if inner.ranges.iter().any(|l| conflicts(l, &want)) {
                 return Err(IoError::Again);
@@ -108,7 +114,8 @@ impl FileLocks {
     /// `flock(2)` by the open file with identity `file`. Errors: [`IoError::Again`] if another is in the way.
     pub fn flock(&self, file: usize, kind: LockKind) -> IoResult<()> {
         let (result, queue) = {
-            let mut g = self.0.lock();
+            let mut g = self.inner.lock();
+            self.any.store(true, Ordering::SeqCst);
             let inner = g.get_or_insert_default();
             // As Linux: a conversion gives the old lock up first.
             inner.whole.retain(|(f, _)| *f != file);
@@ -134,11 +141,14 @@ impl FileLocks {
     }
     /// All locks, for `/proc/locks`.
     pub fn list(&self) -> Vec<RangeLock> {
-        self.0.lock().as_ref().map_or(Vec::new(), |i| i.ranges.clone())
+        self.inner.lock().as_ref().map_or(Vec::new(), |i| i.ranges.clone())
     }
     fn change(&self, f: impl FnOnce(&mut Inner)) {
+        if !self.any.load(Ordering::SeqCst) {
+            return;
+        }
         let queue = {
-            let mut g = self.0.lock();
+            let mut g = self.inner.lock();
             let Some(inner) = g.as_mut() else { return };
             f(inner);
             inner.queue.clone()

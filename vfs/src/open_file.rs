@@ -172,7 +172,8 @@ pub struct OpenFile {
     this: Weak<OpenFile>,
     counts: Counts,
     created: AtomicBool,
-    direct: AtomicBool,
+    /// Whether `O_DIRECT` is refused whatever the file does.
+    no_direct: AtomicBool,
     opener: Mutex<Option<Arc<Credentials>>>,
 }
 
@@ -191,7 +192,6 @@ impl OpenFile {
         if let Some(p) = path.as_ref().filter(|_| counts == Counts::Writer) {
             p.mount.add_writer();
         }
-        let direct = AtomicBool::new(ops.takes_direct());
         Arc::new_cyclic(|this| OpenFile {
             ops,
             path,
@@ -201,7 +201,7 @@ impl OpenFile {
             this: this.clone(),
             counts,
             created: AtomicBool::new(false),
-            direct,
+            no_direct: AtomicBool::new(false),
             opener: Mutex::new(&OPENER, None),
         })
     }
@@ -222,6 +222,10 @@ impl OpenFile {
     pub fn inode(&self) -> Option<Arc<dyn Inode>> {
         self.ops.inode().or_else(|| self.path.as_ref().map(|p| p.inode().clone()))
     }
+    /// As [`OpenFile::inode`], for a look.
+    pub fn inode_ref(&self) -> Option<&dyn Inode> {
+        self.ops.inode_ref().or_else(|| self.path.as_ref().map(|p| &**p.inode()))
+    }
     /// A shared reference to itself. `None` only while it is being dropped.
     pub fn arc(&self) -> Option<Arc<OpenFile>> {
         self.this.upgrade()
@@ -236,7 +240,8 @@ impl OpenFile {
     }
     /// Sets the flags that `F_SETFL` can set. Errors: `EINVAL` for `O_DIRECT` where that means nothing, and what the file says.
     pub fn set_flags(&self, flags: u32) -> Result<(), Errno> {
-        if flags & O_DIRECT != 0 && !self.direct.load(Ordering::Relaxed) {
+        let takes_direct = || !self.no_direct.load(Ordering::Relaxed) && self.ops.takes_direct();
+        if flags & O_DIRECT != 0 && !takes_direct() {
             return Err(Errno::EINVAL);
         }
         let new = self.flags() & !SETTABLE | flags & SETTABLE;
@@ -261,7 +266,7 @@ impl OpenFile {
     }
     /// It was not opened by name, and so never asked for `O_DIRECT`.
     pub(crate) fn forbid_direct(&self) {
-        self.direct.store(false, Ordering::Relaxed);
+        self.no_direct.store(true, Ordering::Relaxed);
     }
     /// Remembers who opened it; only the first call counts.
     pub fn note_opener(&self, cred: &Arc<Credentials>) {
@@ -392,14 +397,15 @@ impl OpenFile {
         Ok((n, at.saturating_add(n as u64)))
     }
     fn drop_setid(&self, by: Option<&Credentials>) -> Result<(), Errno> {
-        match (by, self.inode()) {
-            (Some(by), Some(inode)) if inode.kind() == FileKind::Regular => inode.drop_setid(by),
+        let Some(by) = by else { return Ok(()) };
+        match self.inode_ref() {
+            Some(inode) if inode.kind() == FileKind::Regular => inode.drop_setid(by),
             _ => Ok(()),
         }
     }
     /// Whether it is an open regular file.
     pub fn is_regular(&self) -> bool {
-        self.inode().is_some_and(|i| i.kind() == FileKind::Regular)
+        self.inode_ref().is_some_and(|i| i.kind() == FileKind::Regular)
     }
     fn positioned(&self) -> IoResult<()> {
         if self.ops.seekable() { Ok(()) } else { Err(IoError::Errno(Errno::ESPIPE)) }
@@ -454,7 +460,7 @@ impl OpenFile {
         if let Some(a) = self.ops.stat(self) {
             return Ok(a);
         }
-        match self.inode() {
+        match self.inode_ref() {
             Some(i) => i.attr(),
             None => Ok(InodeAttr::anonymous(0o600)),
         }
@@ -519,7 +525,7 @@ impl Drop for OpenFile {
             return;
         }
         self.ops.on_close(self);
-        if let Some(i) = self.inode() {
+        if let Some(i) = self.inode_ref() {
             i.common().locks().drop_file(self.id());
             // Most files have none.
             i.common().leases().remove(self.id()).ok();

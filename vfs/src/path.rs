@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use crate::attr::FileKind;
 use crate::consts::{IN_ATTRIB, IN_ISDIR};
 use crate::dentry::Dentry;
-use crate::inode::{Happened, Inode};
+use crate::inode::{Happened, Inode, InodeCommon};
 use crate::mount::Mount;
 
 /// A place: a mount, and a name in its file system.
@@ -29,6 +29,12 @@ impl Path {
     /// Tells the watchers of the directory and of the file, in this order, as those who watch both expect. A file that was removed
     /// keeps the name that it had for that.
     pub fn notify(&self, mask: u32) {
+        if InodeCommon::any_is_watched() {
+            self.tell(mask);
+        }
+    }
+    #[cold]
+    fn tell(&self, mask: u32) {
         let inode = self.inode();
         let mask = if inode.kind() == FileKind::Directory { mask | IN_ISDIR } else { mask };
         // Attributes are those of the inode, whichever way they are changed.

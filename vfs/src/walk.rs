@@ -3,8 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::Range;
-use core::sync::atomic::Ordering;
+use core::ops::{Deref, Range};
 
 use crate::Errno;
 use crate::attr::FileKind;
@@ -12,6 +11,7 @@ use crate::consts::*;
 use crate::context::OpCtx;
 use crate::dentry::Dentry;
 use crate::inode::MagicLink;
+use crate::mount::Mount;
 use crate::open_file::OpenFile;
 use crate::path::Path;
 use crate::perm::MAY_EXEC;
@@ -57,11 +57,37 @@ impl Child {
     }
 }
 
+/// A part of where a walk stands: of the caller's as long as it need not be more, since counting a reference takes as long as a step's other work.
+enum Held<'a, T> {
+    Lent(&'a Arc<T>),
+    Own(Arc<T>),
+}
+
+impl<T> Held<'_, T> {
+    fn into_own(self) -> Arc<T> {
+        match self {
+            Held::Lent(t) => t.clone(),
+            Held::Own(t) => t,
+        }
+    }
+}
+
+impl<T> Deref for Held<'_, T> {
+    type Target = Arc<T>;
+    fn deref(&self) -> &Arc<T> {
+        match self {
+            Held::Lent(t) => t,
+            Held::Own(t) => t,
+        }
+    }
+}
+
 /// A walk in progress.
 pub struct Walk<'a> {
     ctx: &'a OpCtx<'a>,
     root: &'a Path,
-    cur: Path,
+    mount: Held<'a, Mount>,
+    dentry: Held<'a, Dentry>,
     buf: Cow<'a, [u8]>,
     pos: usize,
     links: u32,
@@ -93,11 +119,11 @@ impl<'a> Walk<'a> {
             }
             cur = root;
         }
-        let cur = cur.clone();
         Ok(Walk {
             ctx,
             root,
-            cur,
+            mount: Held::Lent(&cur.mount),
+            dentry: Held::Lent(&cur.dentry),
             buf: Cow::Borrowed(path),
             pos: 0,
             links: 0,
@@ -125,16 +151,17 @@ impl<'a> Walk<'a> {
     }
 
     fn moved(&mut self, to: Path) -> Result<(), Errno> {
-        if self.resolve & RESOLVE_NO_XDEV != 0 && !Arc::ptr_eq(&to.mount, &self.cur.mount) {
+        if self.resolve & RESOLVE_NO_XDEV != 0 && !Arc::ptr_eq(&to.mount, &self.mount) {
             return Err(Errno::EXDEV);
         }
-        self.cur = to;
+        self.mount = Held::Own(to.mount);
+        self.dentry = Held::Own(to.dentry);
         self.seen = false;
         Ok(())
     }
 
     fn dotdot(&mut self) -> Result<(), Errno> {
-        let mut at = self.cur.clone();
+        let mut at = self.here();
         loop {
             if at.same(self.root) {
                 return if self.resolve & RESOLVE_BENEATH != 0 { Err(Errno::EXDEV) } else { self.moved(at) };
@@ -154,24 +181,20 @@ impl<'a> Walk<'a> {
 
     /// The child `name` of the current place. Errors: the file system's.
     fn child(&self, name: &[u8]) -> Result<Child, Errno> {
-        let (dentry, seen) = self.cur.dentry.child(self.cur.mount.superblock(), name)?;
-        let mut covered = None;
-        if dentry.mounted.load(Ordering::Acquire) > 0 {
-            let top = self.ctx.view.ns.top(Path { mount: self.cur.mount.clone(), dentry: dentry.clone() });
-            covered = Some(top).filter(|top| !Arc::ptr_eq(&top.mount, &self.cur.mount));
-        }
+        let (dentry, seen) = self.dentry.child(self.mount.superblock(), name)?;
+        let covered = self.ctx.view.ns.covering(&self.mount, &dentry);
         Ok(Child { dentry, covered, seen })
     }
     /// Where a child of the current place is.
     fn place(&self, child: Child) -> Path {
-        child.covered.unwrap_or_else(|| Path { mount: self.cur.mount.clone(), dentry: child.dentry })
+        child.covered.unwrap_or_else(|| Path { mount: self.mount.clone(), dentry: child.dentry })
     }
     /// Goes on to a child of the current place. Errors: `EXDEV` if it is in another mount and must not be.
     fn enter(&mut self, child: Child) -> Result<(), Errno> {
         match child.covered {
             Some(top) => self.moved(top)?,
             None => {
-                self.cur.dentry = child.dentry;
+                self.dentry = Held::Own(child.dentry);
                 self.seen = child.seen;
             }
         }
@@ -179,10 +202,11 @@ impl<'a> Walk<'a> {
     }
 
     fn search(&self) -> Result<(), Errno> {
-        if self.file.is_some() || self.cur.inode().kind() != FileKind::Directory {
+        let inode = self.dentry.inode();
+        if self.file.is_some() || inode.kind() != FileKind::Directory {
             return Err(Errno::ENOTDIR);
         }
-        self.ctx.may(&self.cur, MAY_EXEC)
+        inode.permission_for(&self.ctx.caller(), MAY_EXEC)
     }
 
     /// Continues with the target of the symbolic link `link` found in the current place.
@@ -302,12 +326,12 @@ impl<'a> Walk<'a> {
         self.dotdot()
     }
     /// Where the walk stands.
-    pub fn here(&self) -> &Path {
-        &self.cur
+    pub fn here(&self) -> Path {
+        Path { mount: self.mount.clone(), dentry: self.dentry.clone() }
     }
     /// Where the walk stands; it ends there.
     pub(crate) fn into_here(self) -> Path {
-        self.cur
+        Path { mount: self.mount.into_own(), dentry: self.dentry.into_own() }
     }
     /// The open file without a name on which the walk stands, if so.
     pub fn file(&self) -> Option<&Arc<OpenFile>> {

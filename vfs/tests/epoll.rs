@@ -16,8 +16,8 @@ fn ev(events: u32, data: u64) -> EpollEvent {
 }
 fn collect(e: &Epoll) -> Vec<(u32, u64)> {
     let mut out = Vec::new();
-    e.collect(100, &mut out);
-    out.iter().map(|e| (e.events, e.data)).collect()
+    e.collect(100, |e| out.push((e.events, e.data)));
+    out
 }
 fn event() -> (Arc<EventFd>, Arc<OpenFile>) {
     let e = EventFd::new(0, false);

@@ -6,7 +6,7 @@ use core::fmt::Write;
 
 use abi::Errno;
 use kcore::addr::GuestAddr;
-use kcore::user::{UserMemory, UserPtr, read_c_string};
+use kcore::user::{ShortString, UserMemory, UserPtr, read_c_string};
 use mm::AddressSpace;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -43,7 +43,7 @@ impl Values<'_> {
         bytes
     }
     pub(super) fn c_string(&self, at: u64) -> Option<Vec<u8>> {
-        read_c_string(self.mm, GuestAddr(at), PATH_MAX).ok()
+        read_c_string(self.mm, GuestAddr(at), PATH_MAX).ok().map(ShortString::into_vec)
     }
     /// A structure at an address: `f` shows it if it can be read, otherwise the address is shown.
     pub(super) fn structure<T: FromBytes + IntoBytes>(

@@ -43,7 +43,7 @@ pub(super) async fn truncate(cx: &mut CurrentTask, path: UserPtr<c_char>, len: i
         check_size(cx, place.inode().attr()?.size, len)?;
     }
     loop {
-        match ops::truncate(&who.cred, &place, len) {
+        match ops::truncate(who.cred, &place, len) {
             Err(IoError::Again) => lease_broken(cx, place.inode(), true).await?,
             done => return done.map(|()| 0).map_err(IoError::errno),
         }

@@ -36,20 +36,20 @@ pub(super) fn faccessat2(cx: &mut CurrentTask, dir: Fd, path: Name, mode: u32, f
     }
     let path = cx.read_path_at(path, flags)?;
     let mut who = Caller::new(cx);
-    if flags & AT_EACCESS == 0 {
-        who.cred = Arc::new(real(&who.cred));
+    let other = if flags & AT_EACCESS == 0 { real(who.cred).map(Arc::new) } else { None };
+    if let Some(cred) = &other {
+        who.cred = cred;
     }
     let place = who.place(cx, dir, &path, flags)?;
     done(ops::access(&who.at(cx, AT_FDCWD, b"")?, &place, mode))
 }
 
-/// The credentials that `access(2)` checks: the real user's, with the capabilities that this user could have.
-fn real(cred: &Credentials) -> Credentials {
-    let mut c = cred.clone();
-    c.fsuid = c.uid;
-    c.fsgid = c.gid;
-    c.effective = if c.user_ns.root() == Some(c.uid) { c.permitted } else { CapSet::EMPTY };
-    c
+/// The credentials that `access(2)` checks, if they are others: the real user's, with the capabilities that this user could have.
+fn real(cred: &Credentials) -> Option<Credentials> {
+    let (fsuid, fsgid) = (cred.uid, cred.gid);
+    let effective = if cred.user_ns.root() == Some(cred.uid) { cred.permitted } else { CapSet::EMPTY };
+    let is_same = (fsuid, fsgid, effective) == (cred.fsuid, cred.fsgid, cred.effective);
+    (!is_same).then(|| Credentials { fsuid, fsgid, effective, ..cred.clone() })
 }
 
 /// `chmod(2)`.
@@ -70,7 +70,7 @@ pub(super) fn fchmodat2(cx: &mut CurrentTask, dir: Fd, path: Name, mode: u32, fl
     let path = cx.read_path_at(path, flags)?;
     let who = Caller::new(cx);
     let place = who.place(cx, dir, &path, flags)?;
-    done(ops::chmod(&who.cred, &place, mode))
+    done(ops::chmod(who.cred, &place, mode))
 }
 
 /// `fchmod(2)`.
@@ -112,8 +112,8 @@ pub(super) fn fchownat(
     let path = cx.read_path_at(path, flags)?;
     let who = Caller::new(cx);
     let place = who.place(cx, dir, &path, flags)?;
-    let (uid, gid) = owners(&who.cred, uid, gid)?;
-    done(ops::chown(&who.cred, &place, uid, gid))
+    let (uid, gid) = owners(who.cred, uid, gid)?;
+    done(ops::chown(who.cred, &place, uid, gid))
 }
 
 /// `fchown(2)`.

@@ -21,7 +21,7 @@ const KEEP: u32 = u32::MAX;
 
 /// Makes the caller somebody else. One who gains or changes an identity is not traced or dumped as before, and forgets the signal that it wants at its
 /// parent's death.
-pub(super) fn commit(cx: &CurrentTask, new: Credentials) -> SysResult {
+pub(super) fn commit(cx: &mut CurrentTask, new: Credentials) -> SysResult {
     let core = &cx.task.core;
     let old = core.cred();
     let changed = old.euid != new.euid
@@ -34,7 +34,7 @@ pub(super) fn commit(cx: &CurrentTask, new: Credentials) -> SysResult {
         core.group().set_dumpable(0);
         core.with_fields(|f| f.pdeath_signal = None);
     }
-    core.set_cred(Arc::new(new));
+    cx.task.set_cred(Arc::new(new));
     Ok(0)
 }
 

@@ -16,11 +16,11 @@ use crate::current::CurrentTask;
 impl CurrentTask {
     /// Descriptor numbers stay below this (`RLIMIT_NOFILE`).
     pub(crate) fn fd_limit(&self) -> usize {
-        usize::try_from(self.task.core.group().rlimit(Resource::Nofile).cur).unwrap_or(usize::MAX)
+        usize::try_from(self.task.core.group().soft_limit(Resource::Nofile)).unwrap_or(usize::MAX)
     }
     /// Adds an open file to the caller's descriptors. Errors: `EMFILE`.
     pub(crate) fn install(&self, file: Arc<OpenFile>, cloexec: bool) -> SysResult {
-        file.note_opener(&self.task.cred());
+        file.note_opener(self.task.who());
         fd_result(self.task.files().insert(file, cloexec, 0, self.fd_limit()))
     }
 }

@@ -1,7 +1,6 @@
 //! [`epoll(7)`](https://man7.org/linux/man-pages/man7/epoll.7.html).
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use abi::Errno;
 use abi::fs::poll::{EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EpollEvent};
@@ -9,6 +8,7 @@ use kcore::addr::GuestAddr;
 use kcore::id::Fd;
 use kcore::user::{UserPtr, Write};
 use kcore::wait::{Events, WaitSet};
+use smallvec::SmallVec;
 use vfs::anon::{self, Epoll};
 use vfs::consts::O_RDWR;
 
@@ -78,15 +78,14 @@ async fn wait_events(
     let file = cx.task.files().get_open(epoll)?;
     let max = room(max)?;
     let instance = Epoll::of(&file).ok_or(Errno::EINVAL)?;
-    let mut events = Vec::new();
+    let mut events: SmallVec<[EpollEvent; 8]> = SmallVec::new();
     let found = wait_ready(
         cx,
         || WaitSet::one(instance.wait_queue(), Events::READABLE),
         patience,
-        || instance.collect(max, &mut events),
+        || instance.collect(max, |e| events.push(EpollEvent { events: e.events, data: e.data })),
     )
     .await;
-    let events: Vec<_> = events.iter().map(|e| EpollEvent { events: e.events, data: e.data }).collect();
     out.write_slice(&**cx.task.mm(), &events)?;
     Ok(found)
 }

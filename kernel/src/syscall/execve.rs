@@ -40,7 +40,7 @@ fn read_strings(cx: &CurrentTask, list: GuestAddr, left: &mut u64) -> Result<Vec
         let s = read_c_string(&**cx.task.mm(), GuestAddr(p), MAX_STRING)
             .map_err(|e| if e == Errno::ENAMETOOLONG { Errno::E2BIG } else { e })?;
         *left = left.checked_sub(s.len() as u64 + 9).ok_or(Errno::E2BIG)?;
-        strings.push(s);
+        strings.push(s.into_vec());
         at = at.offset(1)?;
     }
 }
@@ -52,7 +52,7 @@ pub(super) async fn execve(
     argv: GuestAddr,
     envp: GuestAddr,
 ) -> SysResult {
-    let name = ProgramName::Path(cx.read_path(path)?);
+    let name = ProgramName::Path(cx.read_path(path)?.into_vec());
     execute(cx, name, argv, envp, false).await
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn execveat(
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_EXECVE_CHECK) != 0 {
         return Err(Errno::EINVAL);
     }
-    let path = cx.read_path(path)?;
+    let path = cx.read_path(path)?.into_vec();
     let name = if path.is_empty() && flags & AT_EMPTY_PATH != 0 {
         let files = cx.task.files();
         ProgramName::File { fd: dir, file: files.get(dir)?, closes: files.cloexec(dir)? }
@@ -183,7 +183,7 @@ fn commit(cx: &mut CurrentTask, program: Program) {
         core.with_fields(|f| f.pdeath_signal = None);
     }
     let privileged = program.cred.has_cap_in(Cap::IpcLock, cx.kernel.user_ns());
-    core.set_cred(Arc::new(program.cred));
+    cx.task.set_cred(Arc::new(program.cred));
     group.set_dumpable((program.dumpable && !changed).into());
     cx.task.mm().set_limits(space_limits(group, privileged));
     cx.kernel.processes().finish_exec(&core);

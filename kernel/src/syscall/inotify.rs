@@ -61,7 +61,7 @@ pub(super) fn inotify_add_watch(cx: &mut CurrentTask, fd: Fd, path: UserPtr<c_ch
     let caller = Caller::new(cx);
     let place = caller.place(cx, AT_FDCWD, &path, flags)?;
     let inode = place.inode();
-    perm::check(&inode.attr()?, &caller.cred, MAY_READ)?;
+    perm::check(&inode.attr()?, caller.cred, MAY_READ)?;
     u64::try_from(instance.add_watch(inode, mask)?).map_err(|_| Errno::ENOSPC)
 }
 

@@ -33,7 +33,7 @@ fn read_text(cx: &CurrentTask, ptr: UserPtr<c_char>) -> Result<Option<String>, E
     }
     let bytes = read_c_string(&**cx.task.mm(), ptr.addr(), PAGE_SIZE as usize);
     let bytes = bytes.map_err(|e| if e == Errno::ENAMETOOLONG { Errno::EINVAL } else { e })?;
-    String::from_utf8(bytes).map(Some).map_err(|_| Errno::EINVAL)
+    String::from_utf8(bytes.into_vec()).map(Some).map_err(|_| Errno::EINVAL)
 }
 
 /// Types of file systems, as `/proc/filesystems` and `sysfs(2)` tell them.
@@ -46,7 +46,7 @@ pub(super) fn sysfs(cx: &mut CurrentTask, option: u32, arg: u64, buf: GuestAddr)
     match option {
         1 => {
             let name = cx.read_path(UserPtr::new(GuestAddr(arg)))?;
-            let at = FILE_SYSTEMS.iter().position(|n| n.as_bytes() == name);
+            let at = FILE_SYSTEMS.iter().position(|n| n.as_bytes() == &name[..]);
             Ok(at.ok_or(Errno::EINVAL)? as u64)
         }
         2 => {
@@ -80,7 +80,7 @@ pub(super) fn mount(
     let who = Caller::new(cx);
     let ctx = who.at(cx, AT_FDCWD, &target)?;
     let at = ops::lookup(&ctx, &target, true)?;
-    who.view.ns.check_admin(&who.cred)?;
+    who.view.ns.check_admin(who.cred)?;
     let from = || source_place(cx, &who, source.as_deref());
     if flags & MS_REMOUNT != 0 {
         let flags = with_atime(flags, at.mount.flags());
@@ -164,7 +164,7 @@ pub(super) fn umount2(cx: &mut CurrentTask, path: Name, flags: u32) -> SysResult
 /// `pivot_root(2)`: tasks whose root or working directory was the old root get the new one.
 pub(super) fn pivot_root(cx: &mut CurrentTask, new_root: Name, put_old: Name) -> SysResult {
     let who = Caller::new(cx);
-    who.view.ns.check_admin(&who.cred)?;
+    who.view.ns.check_admin(who.cred)?;
     let place = |name: Name| {
         let path = cx.read_path_at(name, 0)?;
         ops::lookup(&who.at(cx, AT_FDCWD, &path)?, &path, true)

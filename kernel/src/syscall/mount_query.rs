@@ -78,7 +78,7 @@ fn namespace(cx: &CurrentTask, who: &Caller, request: &MntIdReq) -> Result<Arc<M
         _ => return Err(Errno::EINVAL),
     };
     if !Arc::ptr_eq(&other, &who.view.ns) {
-        other.check_admin(&who.cred)?;
+        other.check_admin(who.cred)?;
     }
     Ok(other)
 }
@@ -86,7 +86,7 @@ fn namespace(cx: &CurrentTask, who: &Caller, request: &MntIdReq) -> Result<Arc<M
 /// Whether the caller may know of a mount: it lies below its root, or the caller may change mounts. Errors: `EPERM`.
 fn check_visible(who: &Caller, ns: &MountNamespace, mount: &Arc<Mount>) -> Result<(), Errno> {
     let below_root = path_name(&mount.root_path(), &who.view.root).1;
-    if below_root { Ok(()) } else { ns.check_admin(&who.cred) }
+    if below_root { Ok(()) } else { ns.check_admin(who.cred) }
 }
 
 fn find(ns: &MountNamespace, id: u64) -> Result<Arc<Mount>, Errno> {

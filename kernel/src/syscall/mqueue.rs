@@ -32,14 +32,14 @@ use crate::current::{CurrentTask, WaitEnd};
 use crate::restart::Restart;
 
 /// The directory of a caller's queues, seen as the root of all paths.
-struct Directory {
-    caller: Caller,
+struct Directory<'t> {
+    caller: Caller<'t>,
     root: Path,
     view: FsView,
 }
 
-impl Directory {
-    fn of(cx: &CurrentTask) -> Directory {
+impl<'t> Directory<'t> {
+    fn of(cx: &'t CurrentTask) -> Directory<'t> {
         let mount = cx.task.parts().ipc.mqueue_mount.clone();
         let caller = Caller::new(cx);
         let root = Path { dentry: mount.root().clone(), mount };
@@ -47,7 +47,7 @@ impl Directory {
         Directory { caller, root, view }
     }
     fn ctx<'a>(&'a self, cx: &'a CurrentTask) -> OpCtx<'a> {
-        OpCtx::new(cx.kernel().vfs(), &self.view, &self.caller.cred)
+        OpCtx::new(cx.kernel().vfs(), &self.view, self.caller.cred)
     }
 }
 
@@ -59,7 +59,7 @@ fn read_name(cx: &CurrentTask, name: Name) -> Result<Vec<u8>, Errno> {
         b"." | b".." => Err(Errno::EACCES),
         n if n.contains(&b'/') => Err(Errno::EACCES),
         n if n.len() > NAME_MAX => Err(Errno::ENAMETOOLONG),
-        _ => Ok(name),
+        _ => Ok(name.into_vec()),
     }
 }
 

@@ -114,7 +114,7 @@ pub(super) fn linkat(
     if flags & AT_EMPTY_PATH != 0 && old.first() != Some(&b'/') && olddir != AT_FDCWD {
         // A file that the caller could not have found by name, perhaps.
         let opened = cx.task.files().get(olddir)?;
-        if !opened.was_opened_with(&who.cred) && !who.cred.has_cap_everywhere(Cap::DacReadSearch) {
+        if !opened.was_opened_with(who.cred) && !who.cred.has_cap_everywhere(Cap::DacReadSearch) {
             return Err(Errno::ENOENT);
         }
     }

@@ -173,7 +173,10 @@ pub(super) async fn lease_broken(cx: &CurrentTask, inode: &Arc<dyn Inode>, write
 
 /// Waits until a FIFO has its other end, [`fifo(7)`](https://man7.org/linux/man-pages/man7/fifo.7.html).
 async fn complete(cx: &CurrentTask, file: &Arc<OpenFile>) -> Result<(), Errno> {
-    let Some(queue) = file.queue().filter(|_| !file.ops().open_complete(file)) else { return Ok(()) };
+    if file.ops().open_complete(file) {
+        return Ok(());
+    }
+    let Some(queue) = file.queue() else { return Ok(()) };
     let set = WaitSet::one(&queue, Events::READABLE | Events::WRITABLE);
     until(cx, &set, || if file.ops().open_complete(file) { Ok(()) } else { Err(IoError::Again) }).await
 }

@@ -1,14 +1,13 @@
 //! What system calls on paths share: who asks, from where, and what a path leads to.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::ffi::c_char;
 
 use abi::Errno;
 use abi::fs::open::{self, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
 use kcore::cred::Credentials;
 use kcore::id::Fd;
-use kcore::user::UserPtr;
+use kcore::user::{ShortString, UserPtr};
 use vfs::ops::{self, Found};
 use vfs::{FsView, OpCtx, Path};
 
@@ -21,18 +20,18 @@ pub(super) type Name = UserPtr<c_char>;
 pub(super) const AT_FDCWD: Fd = Fd(open::AT_FDCWD);
 
 /// A task's view and credentials, held for one call.
-pub(super) struct Caller {
+pub(super) struct Caller<'t> {
     pub(super) view: Arc<FsView>,
-    pub(super) cred: Arc<Credentials>,
+    pub(super) cred: &'t Arc<Credentials>,
 }
 
-impl Caller {
-    pub(super) fn new(cx: &CurrentTask) -> Caller {
-        Caller { view: cx.task.fs().view(), cred: cx.task.cred() }
+impl<'t> Caller<'t> {
+    pub(super) fn new(cx: &'t CurrentTask) -> Caller<'t> {
+        Caller { view: cx.task.fs().view(), cred: cx.task.who() }
     }
     /// Path operations that start at `dir`. Errors: `EBADF`, `ENOTDIR`; only if `path` is relative.
     pub(super) fn at<'a>(&'a self, cx: &'a CurrentTask, dir: Fd, path: &[u8]) -> Result<OpCtx<'a>, Errno> {
-        let ctx = OpCtx::new(cx.kernel().vfs(), &self.view, &self.cred).by(&**cx.task.core()).for_job(cx);
+        let ctx = OpCtx::new(cx.kernel().vfs(), &self.view, self.cred).by(&**cx.task.core()).for_job(cx);
         // An empty path is refused before the descriptor is looked at.
         if path.is_empty() || path.first() == Some(&b'/') {
             return Ok(ctx);
@@ -59,10 +58,10 @@ impl Caller {
 
 impl CurrentTask {
     /// A path argument that may be empty, or null, with `AT_EMPTY_PATH`. Errors: `EFAULT`, `ENAMETOOLONG`, `ENOENT`.
-    pub(super) fn read_path_at(&self, ptr: Name, flags: u32) -> Result<Vec<u8>, Errno> {
+    pub(super) fn read_path_at(&self, ptr: Name, flags: u32) -> Result<ShortString, Errno> {
         let may_be_empty = flags & AT_EMPTY_PATH != 0;
         if may_be_empty && ptr.is_null() {
-            return Ok(Vec::new());
+            return Ok(ShortString::new());
         }
         let path = self.read_path(ptr)?;
         if path.is_empty() && !may_be_empty { Err(Errno::ENOENT) } else { Ok(path) }

@@ -194,7 +194,7 @@ fn mce_kill(cx: &CurrentTask, how: u64, policy: u64) -> SysResult {
     Ok(0)
 }
 
-fn ambient(cx: &CurrentTask, what: u64, n: u64, rest: &[u64]) -> SysResult {
+fn ambient(cx: &mut CurrentTask, what: u64, n: u64, rest: &[u64]) -> SysResult {
     const IS_SET: u64 = 1;
     const RAISE: u64 = 2;
     const LOWER: u64 = 3;

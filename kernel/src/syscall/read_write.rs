@@ -67,9 +67,9 @@ fn pread_into(cx: &CurrentTask, file: &OpenFile, iov: &[Iovec], at: u64) -> SysR
 
 /// What a write must obey beside the file's own rules.
 pub(super) fn write_options(cx: &CurrentTask) -> WriteOptions {
-    let cred = cx.task.cred();
-    let by = (!cred.has_cap_everywhere(Cap::Fsetid)).then_some(cred);
-    WriteOptions { append: None, limit: cx.task.core.group().rlimit(Resource::Fsize).cur, by }
+    let cred = cx.task.who();
+    let by = (!cred.has_cap_everywhere(Cap::Fsetid)).then(|| cred.clone());
+    WriteOptions { append: None, limit: cx.task.core.group().soft_limit(Resource::Fsize), by }
 }
 
 /// The caller's buffers as a source. What is large and used by one thread only can be taken in place.

@@ -60,7 +60,7 @@ fn signed(n: u64) -> i64 {
 }
 
 fn put_stat(cx: &CurrentTask, buf: GuestAddr, a: &InodeAttr) -> SysResult {
-    let users = &cx.task.cred().user_ns;
+    let users = &cx.task.who().user_ns;
     let raw = Stat {
         st_dev: a.dev,
         st_ino: a.ino,

@@ -9,7 +9,7 @@ use abi::fs::stat::{XATTR_CREATE, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_REPLACE,
 use kcore::addr::GuestAddr;
 use kcore::cred::Credentials;
 use kcore::id::Fd;
-use kcore::user::{UserMemory, UserPtr, read_c_string};
+use kcore::user::{ShortString, UserMemory, UserPtr, read_c_string};
 use vfs::{Path, ops};
 
 use super::SysResult;
@@ -32,7 +32,7 @@ impl Target {
         let path = cx.read_path_at(path, flags)?;
         let who = Caller::new(cx);
         let place = who.place(cx, dir, &path, flags)?;
-        Ok(Target { cred: who.cred, place: Some(place) })
+        Ok(Target { cred: who.cred.clone(), place: Some(place) })
     }
     /// An open file. Errors: `EBADF`, also for `O_PATH`.
     fn open(cx: &CurrentTask, fd: Fd) -> Result<Target, Errno> {
@@ -86,7 +86,7 @@ pub(super) fn read_name(cx: &CurrentTask, name: Name) -> Result<Vec<u8>, Errno> 
     match read_c_string(&**cx.task.mm(), name.addr(), XATTR_NAME_MAX + 1) {
         Ok(n) if n.is_empty() => Err(Errno::ERANGE),
         Err(Errno::ENAMETOOLONG) => Err(Errno::ERANGE),
-        r => r,
+        r => r.map(ShortString::into_vec),
     }
 }
 

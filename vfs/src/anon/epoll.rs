@@ -18,6 +18,7 @@ use hashbrown::HashMap;
 use kcore::io::IoResult;
 use kcore::sync::{LockClass, Mutex};
 use kcore::wait::{Events, Registration, WaitQueue};
+use smallvec::SmallVec;
 
 use crate::Errno;
 use crate::file::{FileOps, IoctlContext};
@@ -93,6 +94,13 @@ struct ItemState {
     queued: bool,
 }
 
+impl ItemState {
+    /// What is waited for, and whether that is disabled. `None` if nothing is any more.
+    fn interest(&self) -> Option<(EpollEvent, bool)> {
+        (!self.removed).then_some((self.event, self.disabled))
+    }
+}
+
 static REGISTRATION: LockClass = LockClass::new("epoll registration", 346);
 
 /// Weak, because the watched file's queue holds it.
@@ -131,16 +139,15 @@ impl Item {
     }
     /// What of its interest is ready, if it is not disabled. `None` if the file is gone.
     fn check(&self) -> Option<(EpollEvent, Events)> {
-        let event = {
-            let s = self.state.lock();
-            if s.removed {
-                return None;
-            }
-            if s.disabled {
-                return Some((s.event, Events::empty()));
-            }
-            s.event
-        };
+        let interest = self.state.lock().interest();
+        self.check_for(interest)
+    }
+    /// As [`Item::check`], for what [`ItemState::interest`] said.
+    fn check_for(&self, interested: Option<(EpollEvent, bool)>) -> Option<(EpollEvent, Events)> {
+        let (event, disabled) = interested?;
+        if disabled {
+            return Some((event, Events::empty()));
+        }
         let want = interest(event.events);
         let file = self.file.upgrade()?;
         let now = file.ready(want) & want;
@@ -267,18 +274,26 @@ impl Epoll {
         }
     }
 
-    /// Takes up to `max` events that are ready now; appends them to `out` and says how many. Never waits: for that there is
+    /// Takes up to `max` events that are ready now; calls `report` with each and says how many. Never waits: for that there is
     /// [`Epoll::wait_queue`].
-    pub fn collect(&self, max: usize, out: &mut Vec<EpollEvent>) -> usize {
-        let mut budget = self.ready.list.lock().len();
-        let mut again = Vec::new();
+    pub fn collect(&self, max: usize, mut report: impl FnMut(EpollEvent)) -> usize {
+        let mut budget = None;
+        let mut again: SmallVec<[Arc<Item>; 4]> = SmallVec::new();
         let mut done = 0;
-        while done < max && budget > 0 {
-            budget -= 1;
-            let Some(item) = self.ready.list.lock().pop_front() else { break };
+        while done < max && budget != Some(0) {
+            let item = {
+                let mut list = self.ready.list.lock();
+                budget = Some(budget.unwrap_or(list.len()).saturating_sub(1));
+                list.pop_front()
+            };
+            let Some(item) = item else { break };
             // From here on a wake lists the item again, so that no edge is lost between the check and the return.
-            item.state.lock().queued = false;
-            let Some((event, now)) = item.check() else {
+            let interest = {
+                let mut s = item.state.lock();
+                s.queued = false;
+                s.interest()
+            };
+            let Some((event, now)) = item.check_for(interest) else {
                 self.forget(&item);
                 continue;
             };
@@ -294,7 +309,7 @@ impl Epoll {
             } else if event.events & EPOLLET == 0 {
                 again.push(item);
             }
-            out.push(EpollEvent { events: now.bits(), data: event.data });
+            report(EpollEvent { events: now.bits(), data: event.data });
             done += 1;
         }
         for item in again {

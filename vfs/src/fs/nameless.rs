@@ -11,7 +11,7 @@ use kcore::io::IoResult;
 use kcore::sync::{LockClass, Mutex};
 
 use crate::Errno;
-use crate::attr::{AttrChange, InodeAttr, StatFs, Timestamp};
+use crate::attr::{AttrChange, FileKind, InodeAttr, StatFs, Timestamp};
 use crate::consts::*;
 use crate::dentry::Dentry;
 use crate::file::FileOps;
@@ -49,6 +49,7 @@ pub struct NamelessMount {
 pub struct NamelessInode {
     common: InodeCommon,
     clock: Arc<dyn Clock>,
+    kind: FileKind,
     attr: Mutex<InodeAttr>,
     /// Its attributes never change.
     fixed: bool,
@@ -80,8 +81,9 @@ impl NamelessMount {
 
 impl NamelessInode {
     fn new(clock: &Arc<dyn Clock>, attr: InodeAttr, fixed: bool) -> Arc<NamelessInode> {
+        let kind = attr.kind();
         let attr = Mutex::new(&ATTR, attr);
-        Arc::new(NamelessInode { common: InodeCommon::default(), clock: clock.clone(), attr, fixed })
+        Arc::new(NamelessInode { common: InodeCommon::default(), clock: clock.clone(), kind, attr, fixed })
     }
 }
 
@@ -111,6 +113,9 @@ impl Inode for NamelessInode {
     }
     fn attr(&self) -> Result<InodeAttr, Errno> {
         Ok(*self.attr.lock())
+    }
+    fn kind(&self) -> FileKind {
+        self.kind
     }
     fn may_set_attr(&self) -> Result<(), Errno> {
         if self.fixed { Err(Errno::EOPNOTSUPP) } else { Ok(()) }

@@ -9,9 +9,10 @@ use kcore::cred::{Cap, Credentials, UserNamespace};
 use kcore::sync::{LockClass, RwLock};
 use kcore::wait::{Events, WaitQueue};
 
-use super::table::{Table, key};
+use super::table::{Table, key, key_of};
 use super::{Mount, MountIds};
 use crate::Errno;
+use crate::dentry::Dentry;
 use crate::inode::FileSystem;
 use crate::path::Path;
 
@@ -82,22 +83,34 @@ impl MountNamespace {
     }
     /// The place that shows at `p`: the root of what is mounted there, if anything.
     pub fn top(&self, mut p: Path) -> Path {
-        while p.dentry.mounted.load(Ordering::Acquire) > 0 {
-            let Some(m) = self.mounted_on(&p) else { break };
-            m.touch();
-            p = m.root_path();
+        while let Some(top) = self.over(&p.mount, &p.dentry) {
+            p = top;
         }
         p
+    }
+    /// The place that shows at a name of a mount: the root of what is mounted there, if anything.
+    pub(crate) fn covering(&self, mount: &Arc<Mount>, dentry: &Arc<Dentry>) -> Option<Path> {
+        self.over(mount, dentry).map(|p| self.top(p))
+    }
+    /// The root of what is mounted right there.
+    fn over(&self, mount: &Arc<Mount>, dentry: &Arc<Dentry>) -> Option<Path> {
+        if dentry.mounted.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let mount = self.mounted_on(mount, dentry)?;
+        mount.touch();
+        let dentry = mount.root().clone();
+        Some(Path { mount, dentry })
     }
     /// As [`MountNamespace::top`], but not as a use of what is mounted there: for `umount2` with `MNT_EXPIRE`.
     pub(crate) fn peek(&self, mut p: Path) -> Path {
-        while let Some(m) = self.mounted_on(&p) {
+        while let Some(m) = self.mounted_on(&p.mount, &p.dentry) {
             p = m.root_path();
         }
         p
     }
-    fn mounted_on(&self, p: &Path) -> Option<Arc<Mount>> {
-        self.table.read().at.get(&key(p)).cloned()
+    fn mounted_on(&self, mount: &Arc<Mount>, dentry: &Arc<Dentry>) -> Option<Arc<Mount>> {
+        self.table.read().at.get(&key_of(mount, dentry)).cloned()
     }
     /// Whether something is mounted at `p` here.
     pub fn is_mount_point(&self, p: &Path) -> bool {

@@ -7,6 +7,7 @@ use core::sync::atomic::Ordering;
 use hashbrown::HashMap;
 
 use super::Mount;
+use crate::dentry::Dentry;
 use crate::path::Path;
 
 /// The mounts of a namespace.
@@ -21,7 +22,11 @@ pub(super) struct Table {
 
 /// Where something may be mounted, as a key.
 pub(super) fn key(p: &Path) -> (u64, usize) {
-    (p.mount.id, Arc::as_ptr(&p.dentry).addr())
+    key_of(&p.mount, &p.dentry)
+}
+
+pub(super) fn key_of(mount: &Arc<Mount>, dentry: &Arc<Dentry>) -> (u64, usize) {
+    (mount.id, Arc::as_ptr(dentry).addr())
 }
 
 impl Table {

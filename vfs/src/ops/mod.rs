@@ -40,7 +40,7 @@ use kcore::cred::Cap;
 fn parent(ctx: &OpCtx<'_>, path: &[u8], special: Errno) -> Result<(Path, Vec<u8>, bool), Errno> {
     let mut w = Walk::new(ctx, path, 0)?;
     match w.to_parent()? {
-        Last::Name { name, slash } => Ok((w.here().clone(), name, slash)),
+        Last::Name { name, slash } => Ok((w.into_here(), name, slash)),
         _ => Err(special),
     }
 }

@@ -53,7 +53,7 @@ pub fn open(ctx: &OpCtx<'_>, path: &[u8], how: &OpenHow) -> IoResult<Arc<OpenFil
             return Err(Errno::EINVAL.into());
         }
         w.finish(flags & O_NOFOLLOW == 0)?;
-        return tmpfile(ctx, w.here(), flags, how.mode);
+        return tmpfile(ctx, &w.into_here(), flags, how.mode);
     }
     if flags & O_CREAT != 0 {
         if flags & O_DIRECTORY != 0 {
@@ -64,7 +64,7 @@ pub fn open(ctx: &OpCtx<'_>, path: &[u8], how: &OpenHow) -> IoResult<Arc<OpenFil
     w.finish(flags & O_NOFOLLOW == 0)?;
     match w.file() {
         Some(f) => reopen(ctx, f, flags),
-        None => open_path(ctx, w.here(), flags),
+        None => open_place(ctx, w.into_here(), flags),
     }
 }
 
@@ -106,7 +106,7 @@ fn open_create(ctx: &OpCtx<'_>, mut w: Walk<'_>, flags: u32, mode: u32) -> IoRes
                     return Err(Errno::EEXIST.into());
                 }
                 // A magic link leads straight to its target, which need not be a directory.
-                return open_path(ctx, w.here(), flags);
+                return open_place(ctx, w.into_here(), flags);
             }
         };
         match w.look(&name) {
@@ -117,15 +117,15 @@ fn open_create(ctx: &OpCtx<'_>, mut w: Walk<'_>, flags: u32, mode: u32) -> IoRes
                 }
                 w.follow(&p)?;
             }
-            Ok(p) => return open_path(ctx, &p, flags),
-            Err(Errno::ENOENT) => match create_in(ctx, w.here(), &name, mode) {
+            Ok(p) => return open_place(ctx, p, flags),
+            Err(Errno::ENOENT) => match create_in(ctx, &w.here(), &name, mode) {
                 Ok(p) => {
-                    let file = finish(ctx, &p, flags & !O_TRUNC)?;
+                    let file = finish(ctx, p, flags & !O_TRUNC)?;
                     file.note_created();
                     return Ok(file);
                 }
                 // Somebody was faster.
-                Err(Errno::EEXIST) if flags & O_EXCL == 0 => return open_path(ctx, &w.look(&name)?, flags),
+                Err(Errno::EEXIST) if flags & O_EXCL == 0 => return open_place(ctx, w.look(&name)?, flags),
                 Err(e) => return Err(e.into()),
             },
             Err(e) => return Err(e.into()),
@@ -143,7 +143,7 @@ fn tmpfile(ctx: &OpCtx<'_>, dir: &Path, flags: u32, mode: u32) -> IoResult<Arc<O
     inode.common().set_linkable(flags & O_EXCL == 0);
     let name = alloc::format!("#{}", inode.attr()?.ino);
     let dentry = Dentry::unlisted(inode, &dir.dentry, name.as_bytes());
-    finish(ctx, &Path { mount: dir.mount.clone(), dentry }, flags & !O_EXCL)
+    finish(ctx, Path { mount: dir.mount.clone(), dentry }, flags & !O_EXCL)
 }
 
 /// Opens an inode that no directory lists, such as a memfd's, under `name` on `mount`. Errors: the inode's.
@@ -163,17 +163,21 @@ pub fn open_unlisted(
 
 /// Opens a file that was just made, whatever its mode. Errors: the file's.
 pub fn open_new(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
-    finish(ctx, path, flags)
+    finish(ctx, path.clone(), flags)
 }
 
 /// Opens the file at a place, with all checks. Errors: as [`open`].
 pub fn open_path(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
+    open_place(ctx, path.clone(), flags)
+}
+
+fn open_place(ctx: &OpCtx<'_>, path: Path, flags: u32) -> IoResult<Arc<OpenFile>> {
     let kind = path.inode().kind();
     if flags & O_DIRECTORY != 0 && kind != FileKind::Directory {
         return Err(Errno::ENOTDIR.into());
     }
     if flags & O_PATH != 0 {
-        return Ok(OpenFile::new(Arc::new(PathOnly), flags, Some(path.clone())));
+        return Ok(OpenFile::new(Arc::new(PathOnly), flags, Some(path)));
     }
     let write = flags & O_ACCMODE != O_RDONLY;
     match kind {
@@ -185,7 +189,7 @@ pub fn open_path(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenF
         _ => {}
     }
     let mask = wanted(flags);
-    ctx.may(path, mask)?;
+    ctx.may(&path, mask)?;
     if mask & MAY_WRITE != 0 && kind == FileKind::Regular {
         path.mount.check_writable()?;
     }
@@ -200,13 +204,13 @@ fn check_direct(ops: Arc<dyn FileOps>, flags: u32) -> IoResult<Arc<dyn FileOps>>
     if flags & O_DIRECT != 0 && !ops.takes_direct() { Err(Errno::EINVAL.into()) } else { Ok(ops) }
 }
 
-fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
+fn finish(ctx: &OpCtx<'_>, path: Path, flags: u32) -> IoResult<Arc<OpenFile>> {
     let inode = path.inode();
     let kind = inode.kind();
     if !matches!(kind, FileKind::Regular | FileKind::Directory) {
-        let ops = check_direct(ctx.vfs.special.open(inode, &inode.attr()?, path, flags, ctx)?, flags)?;
+        let ops = check_direct(ctx.vfs.special.open(inode, &inode.attr()?, &path, flags, ctx)?, flags)?;
         path.notify(IN_OPEN);
-        return Ok(OpenFile::new(ops, flags, Some(path.clone())));
+        return Ok(OpenFile::new(ops, flags, Some(path)));
     }
     let counts = match (kind, flags & O_ACCMODE) {
         (FileKind::Regular, O_RDONLY) => Counts::Reader,
@@ -224,7 +228,7 @@ fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
             inode.drop_setid(ctx.cred)?;
             inode.set_attr(&AttrChange { size: Some(0), ..AttrChange::default() })?;
         }
-        check_direct(inode.clone().open_for(path, flags, &ctx.caller())?, flags)
+        check_direct(inode.clone().open_for(&path, flags, &ctx.caller())?, flags)
     })();
     match opened {
         Ok(ops) => {
@@ -232,7 +236,7 @@ fn finish(ctx: &OpCtx<'_>, path: &Path, flags: u32) -> IoResult<Arc<OpenFile>> {
             if flags & O_TRUNC != 0 && kind == FileKind::Regular {
                 path.notify(IN_MODIFY);
             }
-            Ok(OpenFile::counted(ops, flags, Some(path.clone()), counts))
+            Ok(OpenFile::counted(ops, flags, Some(path), counts))
         }
         Err(e) => {
             match counts {

@@ -50,7 +50,7 @@ fn remove(ctx: &OpCtx<'_>, dir: &Path, name: &[u8], is_rmdir: bool, slash: bool)
 pub fn unlink(ctx: &OpCtx<'_>, path: &[u8]) -> Result<(), Errno> {
     let mut w = Walk::new(ctx, path, 0)?;
     match w.to_parent()? {
-        Last::Name { name, slash } => remove(ctx, w.here(), &name, false, slash),
+        Last::Name { name, slash } => remove(ctx, &w.into_here(), &name, false, slash),
         _ => Err(Errno::EISDIR),
     }
 }
@@ -59,7 +59,7 @@ pub fn unlink(ctx: &OpCtx<'_>, path: &[u8]) -> Result<(), Errno> {
 pub fn rmdir(ctx: &OpCtx<'_>, path: &[u8]) -> Result<(), Errno> {
     let mut w = Walk::new(ctx, path, 0)?;
     match w.to_parent()? {
-        Last::Name { name, slash } => remove(ctx, w.here(), &name, true, slash),
+        Last::Name { name, slash } => remove(ctx, &w.into_here(), &name, true, slash),
         Last::DotDot => Err(Errno::ENOTEMPTY),
         Last::Dot if path.iter().all(|b| *b == b'/') => Err(Errno::EBUSY),
         Last::Dot => Err(Errno::EINVAL),

@@ -17,7 +17,7 @@ use kcore::cred::Cap;
 fn ends(ctx: &OpCtx<'_>, path: &[u8]) -> Result<(Path, Last), Errno> {
     let mut walk = Walk::new(ctx, path, 0)?;
     let last = walk.to_parent()?;
-    Ok((walk.here().clone(), last))
+    Ok((walk.into_here(), last))
 }
 
 /// Whether there is a directory that `path` would be in. Errors: those of `path_resolution(7)`.

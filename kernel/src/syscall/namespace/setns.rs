@@ -46,7 +46,7 @@ pub(in crate::syscall) fn setns(cx: &mut CurrentTask, fd: Fd, kinds: u32) -> Sys
     }
     cx.task.change_parts(|p| *p = parts);
     if !Arc::ptr_eq(&cred, &old_cred) {
-        cx.task.core.set_cred(cred);
+        cx.task.set_cred(cred);
     }
     Ok(0)
 }

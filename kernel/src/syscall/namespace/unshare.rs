@@ -68,7 +68,7 @@ pub(in crate::syscall) fn unshare(cx: &mut CurrentTask, flags: u64) -> SysResult
         p.pids = made.pids.unwrap_or_else(|| p.pids.clone());
     });
     if let Some(cred) = made.cred {
-        cx.task.core.set_cred(cred);
+        cx.task.set_cred(cred);
     }
     Ok(0)
 }

@@ -45,7 +45,7 @@ pub(super) fn open_ptmx(path: &Path, ctx: &OpCtx<'_>) -> IoResult<Arc<dyn FileOp
             let beside = ctx.at(Path { mount: path.mount.clone(), dentry });
             let mut walk = Walk::new(&beside, b"pts", 0)?;
             walk.finish(true).map_err(|_| Errno::ENODEV)?;
-            walk.here().mount.clone()
+            walk.here().mount
         }
     };
     let fs = DevPts::of_mount(&mount).ok_or(Errno::ENODEV)?;

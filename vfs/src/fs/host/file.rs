@@ -34,6 +34,9 @@ impl FileOps for HostFile {
     fn inode(&self) -> Option<Arc<dyn Inode>> {
         Some(self.0.clone())
     }
+    fn inode_ref(&self) -> Option<&dyn Inode> {
+        Some(&*self.0)
+    }
     fn read(&self, _: &OpenFile, at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
         let cache = self.0.cache()?;
         let _r = self.0.rw.read();

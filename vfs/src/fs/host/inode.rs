@@ -18,7 +18,7 @@ use crate::dir::DirFile;
 use crate::file::FileOps;
 use crate::inode::{DirEntry, Inode, InodeCommon, NewInode, Validity};
 use crate::path::Path;
-use crate::perm::{MAY_READ, MAY_WRITE};
+use crate::perm::{Access, MAY_READ, MAY_WRITE};
 
 static CONTENT: LockClass = LockClass::new("host file content", 330);
 // Faults ask for the number under the lock of an address space (500).
@@ -36,6 +36,7 @@ pub(super) struct HostInode {
     tag: u64,
     /// The host's attributes as last seen: good enough for permission checks, which every step of a path walk does.
     seen: Mutex<InodeAttr>,
+    access: Access,
     /// Of regular files.
     cache: Option<Cache>,
     /// Readers share it; writers have it alone.
@@ -59,6 +60,7 @@ impl HostInode {
             key: (attr.dev, attr.ino),
             tag,
             seen: Mutex::new(&ATTR, *attr),
+            access: Access::new(attr),
             rw: RwLock::new(&CONTENT, ()),
         })
     }
@@ -81,7 +83,11 @@ impl HostInode {
     }
     /// Takes `attr` as the host's attributes now.
     fn saw(&self, attr: &InodeAttr) {
-        *self.seen.lock() = *attr;
+        {
+            let mut seen = self.seen.lock();
+            *seen = *attr;
+            self.access.set(attr);
+        }
         if let Some(cache) = &self.cache {
             cache.refresh(self.identity(), attr);
         }
@@ -125,7 +131,7 @@ impl Inode for HostInode {
         self.kind
     }
     fn permission(&self, cred: &Credentials, mask: u32) -> Result<(), Errno> {
-        crate::perm::check(&self.seen.lock(), cred, mask)
+        self.access.check(cred, mask, || *self.seen.lock())
     }
     fn set_attr(&self, change: &AttrChange) -> Result<(), Errno> {
         self.check_writable()?;

@@ -76,6 +76,9 @@ impl FileOps for OverlayFile {
     fn inode(&self) -> Option<Arc<dyn Inode>> {
         Some(self.inode.clone())
     }
+    fn inode_ref(&self) -> Option<&dyn Inode> {
+        Some(&*self.inode)
+    }
     fn read(&self, f: &OpenFile, at: Option<u64>, dst: &mut dyn IoSink) -> IoResult<usize> {
         self.real()?.read(f, at, dst)
     }

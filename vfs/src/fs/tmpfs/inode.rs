@@ -19,6 +19,7 @@ use crate::dir::DirFile;
 use crate::file::FileOps;
 use crate::inode::{DirEntry, Inode, InodeCommon, NewInode};
 use crate::path::Path;
+use crate::perm::Access;
 
 static DIR: LockClass = LockClass::new("tmpfs directory", 332);
 static META: LockClass = LockClass::new("tmpfs meta", 340);
@@ -51,6 +52,7 @@ pub struct TmpInode {
     common: InodeCommon,
     kind: FileKind,
     ino: u64,
+    access: Access,
     meta: Mutex<Meta>,
     node: Node,
 }
@@ -95,6 +97,7 @@ impl TmpInode {
             common: InodeCommon::default(),
             kind,
             ino,
+            access: Access::new(&attr),
             meta,
             node,
         }))
@@ -230,15 +233,24 @@ impl Inode for TmpInode {
     }
     fn drop_setid(&self, cred: &Credentials) -> Result<(), Errno> {
         let mut m = self.meta.lock();
-        m.attr.mode = crate::perm::after_write(&m.attr, cred);
+        let mode = crate::perm::after_write(&m.attr, cred);
+        if m.attr.mode != mode {
+            m.attr.mode = mode;
+            self.access.set(&m.attr);
+        }
         Ok(())
+    }
+    fn permission(&self, cred: &Credentials, mask: u32) -> Result<(), Errno> {
+        self.access.check(cred, mask, || self.meta.lock().attr)
     }
     fn set_attr(&self, c: &AttrChange) -> Result<(), Errno> {
         if let Some(size) = c.size {
             self.set_size(size)?;
         }
         let now = self.shared.now();
-        c.apply(&mut self.meta.lock().attr, now);
+        let mut m = self.meta.lock();
+        c.apply(&mut m.attr, now);
+        self.access.set(&m.attr);
         Ok(())
     }
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {

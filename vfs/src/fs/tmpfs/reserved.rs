@@ -18,7 +18,8 @@ impl Reserved {
     }
     /// How many pages.
     pub(super) fn len(&self) -> u64 {
-        self.0.lock().iter().map(|(start, end)| end - start).sum()
+        let map = self.0.lock();
+        if map.is_empty() { 0 } else { map.iter().map(|(start, end)| end - start).sum() }
     }
     /// How many of `pages` are there.
     pub(super) fn count(&self, pages: Range<u64>) -> u64 {
