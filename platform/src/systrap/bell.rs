@@ -159,25 +159,32 @@ impl Bell {
 
     /// Sends those to sleep that are to, but not the one that was just resumed; sees to it that this one wakes up.
     pub(super) fn settle(&self, resumed: Option<(&Arc<ThreadShared>, Told)>) {
-        let mut to_wake = resumed.filter(|(_, told)| *told == Told::Asleep).map(|(t, _)| t);
         if resumed.is_some_and(|(_, told)| told == Told::HandingOver) {
             self.check_handed_over(Duration::ZERO);
         }
-        if self.resting_count.load(Ordering::Relaxed) > 0 {
-            let mut resting: Vec<_> = lock(&self.resting).drain(..).filter_map(|t| t.upgrade()).collect();
-            self.resting_count.store(0, Ordering::Relaxed);
-            resting.retain(|t| !resumed.is_some_and(|(r, _)| Arc::ptr_eq(r, t)));
-            if let Some(sleeper) = to_wake.take_if(|sleeper| resting.iter().any(|t| t.hand_over_to(sleeper)))
-            {
+        let resting = self.take_resting(resumed.map(|(t, _)| t));
+        if let Some((sleeper, Told::Asleep)) = resumed {
+            if resting.iter().any(|t| t.hand_over_to(sleeper)) {
                 let mut handed_over = lock(&self.handed_over);
                 handed_over.push((sleeper.clone(), Instant::now()));
                 self.handed_over_count.store(handed_over.len(), Ordering::Relaxed);
+            } else {
+                sleeper.wake_host();
             }
-            // Not before the other is awake.
-            to_wake.take().inspect(|t| t.wake_host());
-            resting.iter().for_each(|t| t.rest());
         }
-        to_wake.inspect(|t| t.wake_host());
+        // Not before the other is awake.
+        resting.iter().for_each(|t| t.rest());
+    }
+
+    /// Those that are to sleep, but for one.
+    fn take_resting(&self, but: Option<&Arc<ThreadShared>>) -> Vec<Arc<ThreadShared>> {
+        if self.resting_count.load(Ordering::Relaxed) == 0 {
+            return Vec::new();
+        }
+        let mut resting = lock(&self.resting);
+        self.resting_count.store(0, Ordering::Relaxed);
+        let all = resting.drain(..).filter_map(|t| t.upgrade());
+        all.filter(|t| !but.is_some_and(|b| Arc::ptr_eq(b, t))).collect()
     }
 
     /// Wakes those that were to be woken so long ago by a thread and have not trapped since: a guest's thread may do what it likes, and
